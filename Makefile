@@ -1,0 +1,51 @@
+# What a person types. Set-up comes first and by itself; it takes under a second when all is there.
+# The first Python that is new enough and can make virtual environments (a name on PATH may be a shim of nothing).
+PYTHON ?= $(or $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell \
+  $(name) -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name)))),python3)
+SANDBOX := .venv/bin/python -m sandbox
+ANSIBLE := .venv/bin/ansible-playbook
+export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
+
+.PHONY: help setup site benchmark teardown sandbox sandbox-env sandbox-down test lint unit integration molecule
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
+
+setup: ## everything this checkout needs, from package registries
+	@$(PYTHON) -m sandbox.setup
+
+site: sandbox ## from an empty project to a verified service
+	$(ANSIBLE) site.yml $(ARGS)
+
+benchmark: sandbox ## load, result files, report
+	$(ANSIBLE) benchmark.yml $(ARGS)
+
+teardown: sandbox ## back to an empty project, and prove it
+	$(ANSIBLE) teardown.yml $(ARGS)
+
+sandbox: setup ## start the sandbox and wait until it is ready
+	@$(SANDBOX) up
+
+sandbox-env: ## export lines for `eval`
+	@$(SANDBOX) env
+
+sandbox-down: ## stop the sandbox and everything it started
+	@test ! -x .venv/bin/python || $(SANDBOX) down
+
+test: lint unit integration molecule ## all of it
+
+lint: setup ## style and types
+	ruff check .
+	ruff format --check .
+	mypy
+	yamllint --strict .
+	ansible-lint --offline
+
+unit: setup ## pure functions: seconds
+	python -m pytest tests/unit -q
+
+integration: setup ## modules, sandbox and playbooks, as people run them
+	python -m pytest tests/sandbox tests/integration -q
+
+molecule: setup ## the whole life cycle by molecule
+	cd extensions && molecule test

@@ -1,0 +1,88 @@
+# Copyright (c) 2026, the llm_d.gke contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The virtual environment, and this checkout as an installed collection beside kubernetes.core."""
+
+from __future__ import annotations
+
+import os
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+from .cache import CHECKOUT, digest, link, made_once, require_space
+from .console import SetupError, run, say
+
+VENV = CHECKOUT / ".venv"
+COLLECTIONS = CHECKOUT / ".ansible" / "collections" / "ansible_collections"
+# The release of the package `ansible` that carries kubernetes.core for machines that cannot reach Galaxy.
+_BUNDLE = "12.3.0"
+_REMEDY = "See above; a package index that does not answer is the usual reason. Run make again: it goes on from here."
+
+
+def make_venv() -> None:
+    """``.venv`` with requirements-dev.txt; done again when that file or the Python changes."""
+    wanted = digest(CHECKOUT / "requirements-dev.txt", sys.version)
+    stamp = VENV / ".ready"
+    if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
+        return
+    require_space(CHECKOUT, 1.0, "The virtual environment")
+    say("Python packages into .venv (about a minute the first time)")
+    if not (VENV / "bin" / "python").exists():
+        venv.EnvBuilder(with_pip=True, symlinks=True).create(VENV)
+    run(
+        [VENV / "bin" / "python", "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar=off",
+         "-r", CHECKOUT / "requirements-dev.txt"],
+        step="pip install",
+        remedy=_REMEDY,
+        progress=lambda count, line: f"  {line[:100]}",
+    )  # fmt: skip
+    stamp.write_text(wanted, encoding="utf-8")
+
+
+def make_collections() -> None:
+    """The checkout as ``llm_d.gke``, and kubernetes.core from Galaxy or, out of its reach, from the package index."""
+    link(CHECKOUT, COLLECTIONS / "llm_d" / "gke")
+    place = COLLECTIONS / "kubernetes" / "core"
+    if (place / "MANIFEST.json").exists():
+        return
+    say("collection kubernetes.core")
+    galaxy = [
+        VENV / "bin" / "ansible-galaxy", "collection", "install", "-r", CHECKOUT / "requirements.yml",
+        "-p", COLLECTIONS.parent, "--timeout", "10",
+    ]  # fmt: skip
+    try:
+        run(galaxy, step="ansible-galaxy", remedy="", cwd=CHECKOUT)
+    except SetupError:
+        say("  Galaxy is out of reach: taking it from the Python package `ansible`")
+        link(made_once("kubernetes.core", _BUNDLE, _from_bundle) / "kubernetes" / "core", place)
+
+
+def _from_bundle(folder: Path) -> None:
+    download = folder / "download"
+    run(
+        [VENV / "bin" / "python", "-m", "pip", "download", "--disable-pip-version-check", "--no-deps",
+         "--only-binary=:all:", "--python-version=3.12", "--dest", download, f"ansible=={_BUNDLE}"],
+        step="download of kubernetes.core",
+        remedy=_REMEDY,
+    )  # fmt: skip
+    wheel = next(download.glob("ansible-*.whl"))
+    prefix = "ansible_collections/kubernetes/"
+    with zipfile.ZipFile(wheel) as archive:
+        for name in archive.namelist():
+            if name.startswith(prefix) and not name.endswith("/"):
+                target = folder / name.removeprefix("ansible_collections/")
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(archive.read(name))
+    wheel.unlink()
+    download.rmdir()
+
+
+def python() -> Path:
+    """The interpreter of the virtual environment."""
+    return VENV / "bin" / "python"
+
+
+def environment() -> dict[str, str]:
+    """This process's environment with the virtual environment first on PATH."""
+    return {**os.environ, "PATH": f"{VENV / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
