@@ -1,0 +1,307 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026, the llm_d.gke contributors
+"""What can go wrong, as exceptions that carry Google's code, reason and message, and what to do next.
+
+This file is private to the collection. Nothing here talks to anybody: an answer of Google goes in, an exception comes
+out, and `main()` of a module turns that into its result.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Json = dict[str, Any]
+
+
+class GcpError(Exception):
+    """Anything that a user has to be told. `main()` of a module shows `as_result()`."""
+
+    default_remedy = ""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        action: str = "",
+        resource: str = "",
+        code: int | None = None,
+        reason: str = "",
+        operation: str = "",
+        remedy: str = "",
+        details: Json | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.action = action
+        self.resource = resource
+        self.code = code
+        self.reason = reason
+        self.operation = operation
+        self.remedy = remedy or remedy_for(reason, message) or self.default_remedy
+        self.details = details or {}
+        self.partial: Json = {}
+
+    def about(self, action: str, resource: str) -> GcpError:
+        """The same error, told which action on which resource it belongs to (the innermost one to know wins)."""
+        self.action = self.action or action
+        self.resource = self.resource or resource
+        return self
+
+    def headline(self) -> str:
+        subject = " ".join(part for part in (self.action, self.resource) if part)
+        status = " ".join(str(part) for part in (self.code, self.reason) if part)
+        text = self.message.rstrip()
+        if subject:
+            text = f"{subject}: {text}"
+        if status and status not in text:
+            text = f"{text} ({status})"
+        return text
+
+    def as_failure(self) -> Json:
+        return {
+            "action": self.action,
+            "resource": self.resource,
+            "code": self.code,
+            "reason": self.reason,
+            "message": self.message,
+            "operation": self.operation,
+            "remedy": self.remedy,
+            **self.details,
+        }
+
+    def as_result(self) -> Json:
+        message = self.headline()
+        if self.operation and self.operation not in message:
+            message = f"{message} [operation {self.operation}]"
+        if self.remedy:
+            message = (
+                f"{message}. {self.remedy}" if not message.endswith((".", "!", "?")) else f"{message} {self.remedy}"
+            )
+        return {**self.partial, "msg": message, "failure": self.as_failure()}
+
+
+class OptionError(GcpError):
+    """The options cannot mean anything: nothing was sent."""
+
+
+class LibraryMissing(GcpError):
+    """A Python library is not installed for the interpreter that runs the module."""
+
+
+class AuthError(GcpError):
+    """Google did not accept the credentials, or none could be found."""
+
+    default_remedy = (
+        "Give credentials by the options auth_kind, service_account_file, access_token, or by "
+        "`gcloud auth application-default login`."
+    )
+
+
+class ApiError(GcpError):
+    """Google answered with an error."""
+
+
+class NotFoundError(ApiError):
+    """404: there is no such resource."""
+
+
+class ExistsError(ApiError):
+    """409: a resource of that name is there already."""
+
+
+class BusyError(ApiError):
+    """Google refuses for now: another operation runs, a quota of operations is full, or a rate limit is reached."""
+
+
+class StaleError(ApiError):
+    """The resource changed between our look and our write (412, ABORTED)."""
+
+
+class InUseError(ApiError):
+    """Another resource still uses the one to be deleted."""
+
+
+class DisabledError(ApiError):
+    """The API is not enabled in the project."""
+
+
+class ServerError(ApiError):
+    """5xx: whether the request had an effect is not known."""
+
+
+class LostReply(ApiError):
+    """The connection broke, or the reply could not be read: whether the request had an effect is not known."""
+
+
+class OperationError(GcpError):
+    """An operation ended, and not well."""
+
+
+class StateError(GcpError):
+    """A resource rests in a state that is not the wanted one."""
+
+
+class TimeLimit(GcpError):
+    """wait_timeout is over. What was started goes on in Google Cloud."""
+
+
+class OwnershipError(GcpError):
+    """The resource is there, but it does not carry our mark."""
+
+    default_remedy = "Choose another name, or set `adopt: true` to take it over."
+
+
+class ImmutableError(GcpError):
+    """A field differs that Google does not let anybody change."""
+
+
+class SeveralErrors(GcpError):
+    """More than one resource failed. None hides another."""
+
+    def __init__(self, errors: Sequence[GcpError], total: int, noun: str) -> None:
+        lines = [error.as_result()["msg"] for error in errors]
+        first = errors[0]
+        super().__init__(
+            f"{len(errors)} of {total} {noun} failed:\n" + "\n".join(f"- {line}" for line in lines),
+            action=first.action,
+            resource=", ".join(error.resource for error in errors),
+            code=first.code,
+            reason=first.reason,
+            operation=first.operation,
+            remedy="",
+        )
+        self.remedy = ""
+        self.errors = list(errors)
+
+    def headline(self) -> str:
+        return self.message
+
+    def as_result(self) -> Json:
+        result = super().as_result()
+        result["msg"] = self.message
+        result["failure"] = {**self.errors[0].as_failure(), "resource": self.resource}
+        result["failures"] = [error.as_failure() for error in self.errors]
+        return result
+
+
+# 400 FAILED_PRECONDITION and its like: only what speaks of something under way passes by itself.
+PASSING = re.compile(
+    r"running incompatible operation"
+    r"|currently being created, deleted, updated or repaired"
+    r"|is currently \S+ cluster"
+    r"|Please wait and try again once it is done"
+    r"|concurrent operations quota"
+    r"|Another activation or deactivation is in progress",
+    re.IGNORECASE,
+)
+
+BLOCKER = re.compile(r"already being used by '([^']+)'")
+TOPOLOGY_REFUSAL = re.compile(r"TPU topology can't be specified with single-host TPU slice pool")
+
+# What people do about the failures Google is known for: (matches the reason or the message, what to do).
+REMEDIES: tuple[tuple[re.Pattern[str], str], ...] = (
+    (
+        re.compile(
+            r"STOCKOUT|does not have enough resources available|lack of capacity|Requested resource is exhausted"
+        ),
+        "The zone has no capacity for this machine type now: use a reservation, another zone, spot or flex-start, or "
+        "run the same task again later; it repairs what is in ERROR.",
+    ),
+    (
+        re.compile(r"IP_SPACE_EXHAUSTED|available private IP space|RANGE_EXHAUSTED"),
+        "The subnet has too few free addresses: widen its range or choose ranges that do not overlap.",
+    ),
+    (
+        re.compile(r"GCE_QUOTA_EXCEEDED|QUOTA_EXCEEDED|Quota '?\w+'? exceeded|quotaExceeded"),
+        "Ask for more quota (IAM & Admin, Quotas), or use fewer or smaller nodes.",
+    ),
+    (
+        re.compile(r"NODE_SERVICE_ACCOUNT_MISSING_PERMISSIONS|GKE_SERVICE_ACCOUNT_DELETED"),
+        "Restore the service account, and give it roles/container.defaultNodeServiceAccount (nodes) or "
+        "roles/container.serviceAgent (GKE's own).",
+    ),
+    (TOPOLOGY_REFUSAL, "Leave tpu_topology out for single-host pools, or set `topology_refused: omit`."),
+    (
+        re.compile(r"resource\.reservationAffinity|[Rr]eservation .*(not found|does not exist|INVALID)"),
+        "Check the reservation's name, project, zone and machine type (for one of another project: "
+        "projects/OWNER/reservations/NAME).",
+    ),
+    (
+        re.compile(r"[Rr]eservation .*(insufficient|exhausted|not enough|no capacity|fully)|RESERVATION_CAPACITY"),
+        "The reservation is in use up to its size: delete what uses it, or have it enlarged.",
+    ),
+    (
+        re.compile(r"SERVICE_DISABLED|accessNotConfigured|has not been used in project .* before or it is disabled"),
+        "Enable the API (llm_d.gke.gcp_project_services, or `gcloud services enable`), wait a minute, and run again.",
+    ),
+    (
+        re.compile(r"CREDENTIALS_MISSING|UNAUTHENTICATED|authError"),
+        "The credentials were not accepted: they may have expired. Log in again, or give a fresh token or key.",
+    ),
+    (
+        re.compile(r"PERMISSION_DENIED|IAM_PERMISSION_DENIED|^forbidden$"),
+        "Check the project, and give the identity the missing permission (see the message for its name).",
+    ),
+    (
+        re.compile(r"conflicts with existing (sub)?network|overlaps with"),
+        "Choose a range that does not overlap another one of this network.",
+    ),
+)
+
+
+def remedy_for(reason: str, message: str) -> str:
+    """What to do about a failure of a known kind; empty when it is not a known one."""
+    for pattern, remedy in REMEDIES:
+        if pattern.search(reason or "") or pattern.search(message or ""):
+            return remedy
+    return ""
+
+
+def from_answer(code: int, payload: object, *, action: str = "", resource: str = "") -> ApiError:
+    """The exception that an HTTP answer of Google stands for."""
+    error = payload.get("error") if isinstance(payload, Mapping) else None
+    if not isinstance(error, Mapping):
+        text = str(error) if error else f"HTTP {code} without a readable explanation"
+        return _class_for(code, "", "", text)(text, code=code, action=action, resource=resource)
+    message = str(error.get("message") or f"HTTP {code}")
+    status = str(error.get("status") or "")
+    entries = [entry for entry in error.get("errors") or [] if isinstance(entry, Mapping)]
+    legacy = str(entries[0].get("reason") or "") if entries else ""
+    info = _error_info(error.get("details"))
+    reason = str(info.get("reason") or "") or status or legacy
+    kind = _class_for(code, reason, legacy, message)
+    details: Json = {}
+    if blockers := BLOCKER.findall(message):
+        details["blockers"] = blockers
+    if service := (info.get("metadata") or {}).get("service"):
+        details["service"] = service
+    return kind(message, code=code, reason=reason, action=action, resource=resource, details=details)
+
+
+def _error_info(details: object) -> Mapping[str, Any]:
+    if isinstance(details, Sequence) and not isinstance(details, str):
+        for detail in details:
+            if isinstance(detail, Mapping) and str(detail.get("@type", "")).endswith("ErrorInfo"):
+                return detail
+    return {}
+
+
+def _class_for(code: int, reason: str, legacy: str, message: str) -> type[ApiError]:
+    """The order matters: the precise signs come before the status codes."""
+    rules: tuple[tuple[bool, type[ApiError]], ...] = (
+        (reason == "SERVICE_DISABLED" or legacy == "accessNotConfigured", DisabledError),
+        (legacy == "resourceInUseByAnotherResource" or "is already being used by" in message, InUseError),
+        (code == 404, NotFoundError),
+        (code == 429, BusyError),
+        (code in (400, 403, 409) and bool(PASSING.search(message)), BusyError),
+        (legacy in ("resourceNotReady", "operationInProgress"), BusyError),
+        (reason == "CONCURRENT_OPERATIONS_QUOTA_EXCEEDED", BusyError),
+        (code == 403 and legacy in ("rateLimitExceeded", "userRateLimitExceeded"), BusyError),
+        (code == 403 and "Quota exceeded for quota metric" in message and "per minute" in message, BusyError),
+        (code == 412 or reason == "ABORTED" or legacy == "conditionNotMet", StaleError),
+        (code == 409, ExistsError),
+        (code >= 500, ServerError),
+    )
+    return next((kind for matches, kind in rules if matches), ApiError)
