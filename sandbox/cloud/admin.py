@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026, the llm_d.gke contributors
+"""What is the sandbox's own: the token endpoint and the paths under /_sandbox."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from sandbox.cloud.errors import ApiError, permission_denied
+from sandbox.cloud.faults import BadFault
+from sandbox.cloud.registry import method, route
+from sandbox.cloud.request import HttpRequest, HttpResponse, Request
+
+if TYPE_CHECKING:
+    from sandbox.cloud.app import Cloud
+
+
+@route("POST", "/token")
+def token(cloud: Cloud, http: HttpRequest) -> HttpResponse:
+    return cloud.auth.exchange(http.form())
+
+
+@method("iamcredentials.projects.serviceAccounts.generateAccessToken")
+def generate_access_token(cloud: Cloud, request: Request) -> dict[str, str]:
+    """Impersonation: any identity of the project may act as any of its service accounts (as an owner may)."""
+    email = request.params["serviceAccountsId"]
+    known = any(email.endswith(f"@{project.id}.iam.gserviceaccount.com") for project in cloud.settings.projects)
+    if not known:
+        raise permission_denied(
+            "Permission 'iam.serviceAccounts.getAccessToken' denied on resource (or it may not exist)."
+        )
+    scopes = frozenset(request.body.get("scope", []))
+    if not scopes:
+        raise ApiError(400, "Scope required.")
+    lifetime = float(str(request.body.get("lifetime", "3600s")).removesuffix("s"))
+    if not 0 < lifetime <= 3600:
+        raise ApiError(400, "The token lifetime must be positive and at most 3600 seconds.")
+    expires = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + lifetime))
+    return {"accessToken": cloud.auth.issue(email, scopes, lifetime), "expireTime": expires}
+
+
+@route("GET", "/_sandbox/ready")
+def ready(cloud: Cloud, http: HttpRequest) -> HttpResponse:
+    return HttpResponse(200, {"ready": True})
+
+
+@route("POST", "/_sandbox/tokeninfo", trusted=True)
+def token_info(cloud: Cloud, http: HttpRequest) -> HttpResponse:
+    body = http.json()
+    info = cloud.auth.token_info(str(body.get("token", ""))) if isinstance(body, dict) else None
+    return HttpResponse(200, info) if info else HttpResponse(404, {"error": "no such token"})
+
+
+@route("GET", "/_sandbox/faults")
+def list_faults(cloud: Cloud, http: HttpRequest) -> HttpResponse:
+    return HttpResponse(200, {"faults": cloud.faults.listing()})
+
+
+@route("POST", "/_sandbox/faults")
+def add_faults(cloud: Cloud, http: HttpRequest) -> HttpResponse:
+    """One fault, or a list of them."""
+    try:
+        body = http.json()
+        for text in body if isinstance(body, list) else [body]:
+            cloud.faults.add(text)
+    except (BadFault, ValueError, TypeError) as error:
+        return HttpResponse(400, {"error": str(error)})
+    return HttpResponse(200, {"faults": cloud.faults.listing()})
+
+
+@route("DELETE", "/_sandbox/faults")
+def clear_faults(cloud: Cloud, http: HttpRequest) -> HttpResponse:
+    cloud.faults.clear()
+    return HttpResponse(200, {"faults": []})
+
+
+@route("POST", "/_sandbox/expire-tokens")
+def expire_tokens(cloud: Cloud, http: HttpRequest) -> HttpResponse:
+    """Every access token issued so far (to ``email``) ends now, as if its hour were over."""
+    body = http.json() or {}
+    return HttpResponse(200, {"expired": cloud.auth.expire_tokens(str(body.get("email", "")))})

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026, the llm_d.gke contributors
+"""What is implemented: API modules register here when they are imported.
+
+::
+
+    @method("compute.networks.get")
+    def get_network(cloud: Cloud, request: Request) -> Json: ...       an API method, by its id in Google's document
+
+    @route("POST", "/token")
+    def token(cloud: Cloud, http: HttpRequest) -> HttpResponse: ...    a path that no discovery document knows
+
+    @on_start
+    def seed(cloud: Cloud) -> None: ...                                once, before the first request (@on_stop: last)
+
+A method that nobody registered answers 501 by name. A registered name that no document knows stops the start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from sandbox.cloud.request import HttpRequest, HttpResponse, Request
+
+if TYPE_CHECKING:
+    from sandbox.cloud.app import Cloud
+
+Json = dict[str, Any]
+# A handler answers a dict, None (204) or, where the answer is not JSON, a whole response.
+Handler = Callable[["Cloud", Request], Json | HttpResponse | None]
+RouteHandler = Callable[["Cloud", HttpRequest], HttpResponse]
+Hook = Callable[["Cloud"], None]
+
+METHODS: dict[str, Handler] = {}
+ROUTES: list[tuple[str, str, bool, RouteHandler]] = []
+START_HOOKS: list[Hook] = []
+STOP_HOOKS: list[Hook] = []
+
+
+def method(*ids: str) -> Callable[[Handler], Handler]:
+    def register(handler: Handler) -> Handler:
+        for method_id in ids:
+            if method_id in METHODS:
+                raise ValueError(f"{method_id} is implemented twice")
+            METHODS[method_id] = handler
+        return handler
+
+    return register
+
+
+def route(http_method: str, path: str, *, trusted: bool = False) -> Callable[[RouteHandler], RouteHandler]:
+    """``path`` may be a shell pattern; ``trusted`` routes exist on the unix socket only."""
+
+    def register(handler: RouteHandler) -> RouteHandler:
+        ROUTES.append((http_method, path, trusted, handler))
+        return handler
+
+    return register
+
+
+def on_start(hook: Hook) -> Hook:
+    START_HOOKS.append(hook)
+    return hook
+
+
+def on_stop(hook: Hook) -> Hook:
+    STOP_HOOKS.append(hook)
+    return hook
+
+
+def find_route(http: HttpRequest) -> RouteHandler | None:
+    for http_method, path, trusted, handler in ROUTES:
+        if http.method == http_method and fnmatchcase(http.path, path) and (http.trusted or not trusted):
+            return handler
+    return None

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026, the llm_d.gke contributors
+"""What passes through the server: a raw HTTP request and answer, and the checked request that a handler receives."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+from sandbox.cloud.discovery import Method
+
+if TYPE_CHECKING:
+    from sandbox.cloud.faults import Fault
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Who is asking. ``scopes`` is None when the credentials carry no scopes (audience tokens, trusted callers)."""
+
+    email: str
+    scopes: frozenset[str] | None = None
+    trusted: bool = False
+
+    @property
+    def member(self) -> str:
+        """As policies name it."""
+        kind = "serviceAccount" if self.email.endswith(".gserviceaccount.com") else "user"
+        return f"{kind}:{self.email}"
+
+
+@dataclass(frozen=True)
+class Project:
+    id: str
+    number: str
+
+
+@dataclass
+class HttpRequest:
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes = b""
+    trusted: bool = False
+    via: str = ""
+
+    def __post_init__(self) -> None:
+        self.headers = {name.lower(): value for name, value in self.headers.items()}
+        parts = urlsplit(self.target)
+        self.path = parts.path
+        self.query: dict[str, list[str]] = parse_qs(parts.query, keep_blank_values=True)
+        if override := self.headers.get("x-http-method-override"):
+            self._override(override.upper())
+
+    def _override(self, method: str) -> None:
+        """A GET whose query was too long for a URL: it came as a POST with the query as its body."""
+        self.method = method
+        if self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+            self.query.update(parse_qs(self.body.decode(), keep_blank_values=True))
+            self.body = b""
+
+    def form(self) -> dict[str, str]:
+        return {name: values[-1] for name, values in parse_qs(self.body.decode(errors="replace")).items()}
+
+    def json(self) -> Any:
+        return json.loads(self.body) if self.body.strip() else None
+
+
+@dataclass
+class HttpResponse:
+    status: int
+    body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+    reset: bool = False
+
+    def encoded(self) -> bytes:
+        if self.body is None:
+            return b""
+        if isinstance(self.body, bytes):
+            return self.body
+        return json.dumps(self.body, indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+@dataclass
+class Request:
+    """A request to an API method: authenticated, matched, its parameters and body checked and converted.
+
+    ``params`` has path and query parameters under their documented names (and the ``projectsId`` kind for paths);
+    ``body`` is normalised (see ``schema``), ``raw_body`` is what was sent. ``project`` is the project in the path.
+    """
+
+    method: Method
+    params: Json
+    body: Json
+    principal: Principal
+    project: Project | None = None
+    raw_body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+    fault: Fault | None = None
+    operation: str = ""
