@@ -12,6 +12,7 @@ import json
 import logging
 import time
 from typing import Any, Protocol, TypeVar
+from urllib.parse import unquote
 
 from sandbox.cloud import enums, registry, schema
 from sandbox.cloud.auth import Auth, check_scopes
@@ -51,6 +52,7 @@ class Cloud:
     def __init__(self, settings: Settings | None = None, *, catalog: Catalog | None = None) -> None:
         self.settings = settings or Settings()
         self.catalog = catalog or Catalog()
+        registry.drop_optional(self.catalog.method_ids)
         if unknown := set(registry.METHODS) - self.catalog.method_ids:
             raise ValueError(f"no discovery document knows {', '.join(sorted(unknown))}")
         self.clock = Clock(self.settings.time_scale)
@@ -131,7 +133,7 @@ class Cloud:
         method = match.method
         principal = self._principal(http, method)
         trace["principal"] = principal.email
-        request = Request(method, {}, {}, principal, headers=http.headers)
+        request = Request(method, {}, {}, principal, path=unquote(http.path), headers=http.headers)
         request.project = self._project_of(http, match)
         self._check_enabled(request)
         if method.id not in registry.METHODS:

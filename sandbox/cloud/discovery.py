@@ -47,7 +47,7 @@ class Document:
     def __init__(self, content: Json) -> None:
         self.api: str = content["name"]
         self.version: str = content["version"]
-        self.title: str = content.get("canonicalName") or content["title"]
+        self.title: str = content["title"]
         self.service: str = content["rootUrl"].removeprefix("https://").rstrip("/")
         self.schemas: dict[str, Json] = content["schemas"]
         self.parameters: dict[str, Json] = content["parameters"]

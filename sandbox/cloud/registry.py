@@ -34,20 +34,30 @@ RouteHandler = Callable[["Cloud", HttpRequest], HttpResponse]
 Hook = Callable[["Cloud"], None]
 
 METHODS: dict[str, Handler] = {}
+OPTIONAL: set[str] = set()
 ROUTES: list[tuple[str, str, bool, RouteHandler]] = []
 START_HOOKS: list[Hook] = []
 STOP_HOOKS: list[Hook] = []
 
 
-def method(*ids: str) -> Callable[[Handler], Handler]:
+def method(*ids: str, optional: bool = False) -> Callable[[Handler], Handler]:
+    """``optional``: for tables that name more methods than an API has; those that no document knows are forgotten."""
+
     def register(handler: Handler) -> Handler:
         for method_id in ids:
             if method_id in METHODS:
                 raise ValueError(f"{method_id} is implemented twice")
             METHODS[method_id] = handler
+            if optional:
+                OPTIONAL.add(method_id)
         return handler
 
     return register
+
+
+def drop_optional(known: set[str]) -> None:
+    for method_id in OPTIONAL - known:
+        METHODS.pop(method_id, None)
 
 
 def route(http_method: str, path: str, *, trusted: bool = False) -> Callable[[RouteHandler], RouteHandler]:

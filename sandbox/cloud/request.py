@@ -89,7 +89,8 @@ class Request:
     """A request to an API method: authenticated, matched, its parameters and body checked and converted.
 
     ``params`` has path and query parameters under their documented names (and the ``projectsId`` kind for paths);
-    ``body`` is normalised (see ``schema``), ``raw_body`` is what was sent. ``project`` is the project in the path.
+    ``body`` is normalised (see ``schema``), ``raw_body`` is what was sent. ``project`` is the project in the path,
+    ``path`` the path of the URL.
     """
 
     method: Method
@@ -97,6 +98,7 @@ class Request:
     body: Json
     principal: Principal
     project: Project | None = None
+    path: str = ""
     raw_body: Any = None
     headers: dict[str, str] = field(default_factory=dict)
     fault: Fault | None = None

@@ -26,8 +26,6 @@ class Handler(BaseHTTPRequestHandler):
     """One connection. The server it belongs to carries the cloud and says whether its callers are trusted."""
 
     protocol_version = "HTTP/1.1"
-    server_version = "ESF"
-    sys_version = ""
     wbufsize = -1  # head and body leave in one packet
     timeout = IDLE_SECONDS
     server: LoopbackServer | SocketServer
@@ -92,6 +90,9 @@ class Handler(BaseHTTPRequestHandler):
         if self.request.family != socket.AF_UNIX:
             self.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.request.close()
+
+    def version_string(self) -> str:
+        return "ESF"
 
     def address_string(self) -> str:
         return "local"

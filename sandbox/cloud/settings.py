@@ -9,7 +9,6 @@ from pathlib import Path
 
 from sandbox.cloud.request import Project
 
-
 DEFAULT_PROJECT = Project("llm-d-sandbox", "415104041262")
 
 
