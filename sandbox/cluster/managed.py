@@ -114,7 +114,7 @@ async def apply(client: KubeClient, item: Object) -> None:
             return
         except ApiError as error:
             if error.code not in (404, 429, 500, 503) or time.monotonic() > deadline:
-                raise
+                raise ApiError(error.code, error.reason, f"{path_of(item)}: {error}") from error
         await asyncio.sleep(0.1)
 
 

@@ -35,7 +35,7 @@ def managed_manifests(config: Mapping[str, Any]) -> list[Manifest]:
     definitions: list[Manifest] = []
     objects: list[Manifest] = []
     if config.get("gateway_api"):
-        definitions += _read_folder(_shared(tools, "gateway-api", GATEWAY_API_MODULE))
+        definitions += _read_folder(_shared(tools, "gateway-api/standard", GATEWAY_API_MODULE))
         definitions += _read(OURS / "healthcheckpolicies.yaml")
         definitions += _read(OURS / "gcpbackendpolicies.yaml")
         objects += _read(OURS / "gatewayclasses.yaml")
