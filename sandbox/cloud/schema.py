@@ -163,7 +163,7 @@ def check_query(method: Method, query: Mapping[str, Sequence[str]]) -> tuple[Jso
     for name, texts in query.items():
         schema = method.parameters.get(name) or method.document.parameters.get(name)
         if schema is None:
-            if name not in SYSTEM_PARAMETERS:
+            if name not in SYSTEM_PARAMETERS and not _unlisted(method, name):
                 violations.append((name, _cannot_bind(name)))
             continue
         if schema.get("location") == "path":
@@ -174,6 +174,11 @@ def check_query(method: Method, query: Mapping[str, Sequence[str]]) -> tuple[Jso
         if schema.get("required") and schema.get("location") == "query" and name not in values:
             violations.append((name, f"Required parameter is missing: {name}"))
     return values, violations
+
+
+def _unlisted(method: Method, name: str) -> bool:
+    """gcloud sends this to some aggregated lists whose documents do not list it; Google takes it."""
+    return name == "returnPartialSuccess" and method.id.endswith(".aggregatedList")
 
 
 def _cannot_bind(name: str) -> str:
