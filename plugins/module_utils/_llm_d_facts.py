@@ -8,6 +8,7 @@ This file is private to the collection.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.llm_d.gke.plugins.module_utils._kubernetes import Cluster
@@ -35,12 +36,14 @@ def read(cluster: Cluster, settings: Mapping[str, Any]) -> Facts:
     )
 
 
-def examine(settings: Mapping[str, Any], cluster: Cluster | None) -> dict[str, Any]:
-    """Every finding at once. Without a cluster only the settings are judged."""
+def examine(settings: Mapping[str, Any], cluster: Cluster | None, planning: bool = False) -> dict[str, Any]:
+    """Every finding at once. Without a cluster only the settings are judged; a plan takes the Secret for granted."""
     findings = of_settings(settings)
     crds = {"gateway_api": False, "inference": False}
     if cluster is not None:
         facts = read(cluster, settings)
+        if planning and facts.secret_keys is None:
+            facts = replace(facts, secret_keys=["HF_TOKEN"])
         findings += of_cluster(settings, facts)
         crds = missing_crds(facts)
     told = [finding.as_dict() for finding in findings]

@@ -192,8 +192,8 @@ def _gateway(settings: Mapping[str, Any]) -> Iterable[Finding]:
         "the gateway is internal",
         f"GATEWAY CLASS {gateway['class']}: THE MODEL IS OPEN TO THE INTERNET, {channel} AND WITHOUT AUTHENTICATION. "
         "Whoever finds the address uses your TPUs",
-        "Use llm_d_gateway_class: gke-l7-rilb; or restrict it: routes_source_ranges or routes_security_policy, and "
-        "llm_d_gateway_tls_secret.",
+        "Use llm_d_gateway_class: gke-l7-rilb; or restrict it by routes_security_policy (a Cloud Armor policy that lets "
+        "only your source ranges in) and llm_d_gateway_tls_secret.",
         "warning",
     )
 

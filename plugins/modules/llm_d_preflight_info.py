@@ -88,7 +88,7 @@ def main() -> None:
     try:
         unmade = not kubeconfig or (module.check_mode and not os.path.exists(kubeconfig))
         cluster = None if unmade else _kubernetes.connect(kubeconfig, module.params["context"])
-        found = _llm_d_facts.examine(module.params["settings"], cluster)
+        found = _llm_d_facts.examine(module.params["settings"], cluster, module.check_mode)
     except GcpError as error:
         module.fail_json(**error.as_result())
     module.exit_json(changed=False, warnings_found=found.pop("warnings"), **found)
