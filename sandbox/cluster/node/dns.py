@@ -9,7 +9,7 @@ import contextlib
 import ipaddress
 import struct
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from ..config import CLUSTER_DOMAIN, Config
 from .services import is_ready
@@ -121,8 +121,8 @@ class _Datagrams(asyncio.DatagramProtocol):
         self._transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.DatagramTransport):
-            self._transport = transport
+        # Not isinstance: Python 3.11's datagram transport is not a subclass of the class of that name.
+        self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
         reply = answer(data, self._lookup)
