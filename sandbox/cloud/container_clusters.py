@@ -8,7 +8,13 @@ import copy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sandbox.cloud import container_answers, container_instances, container_network, container_pool_rules
+from sandbox.cloud import (
+    container_answers,
+    container_instances,
+    container_network,
+    container_pool_rules,
+    policies,
+)
 from sandbox.cloud import container_defaults as defaults
 from sandbox.cloud import container_node_pools as node_pools
 from sandbox.cloud import container_operations as ops
@@ -87,6 +93,7 @@ def _new_cluster(cloud: Cloud, request: Request, asked: Json, path: str) -> Reso
     stored = cloud.store.put(path, cluster.body, place=place, control_plane_address=control_plane)
     for pool in pools:
         node_pools.store_pool(cloud, stored, pool)
+    policies.make_workload_pool(cloud, asked.get("workloadIdentityConfig", {}).get("workloadPool", ""))
     container_network.occupy(cloud.store, place, project)
     stored.hidden["firewalls"] = container_network.make_firewalls(cloud.store, project, cluster.name, cluster_id, place)
     return stored
@@ -232,6 +239,7 @@ def _start_change(cloud: Cloud, request: Request, cluster: Resource, new_body: J
 
     def apply() -> None:
         cluster.body = new_body
+        policies.make_workload_pool(cloud, new_body.get("workloadIdentityConfig", {}).get("workloadPool", ""))
         world.mark_running(cluster)
 
     effect = provision.Steps(world.gke_of(cloud), apply)

@@ -29,7 +29,7 @@ _DOING = {
     UPGRADE_NODES: "upgrading nodes for cluster",
     SET_SIZE: "resizing a node pool for cluster",
 }
-_RPC_CODES = {
+RPC_CODES = {
     "CANCELLED": 1,
     "UNKNOWN": 2,
     "INVALID_ARGUMENT": 3,
@@ -90,7 +90,7 @@ def _metrics(operation: Operation) -> list[Json]:
 
 def canonical_code(failure: OperationFailed) -> str:
     """The name of the google.rpc code."""
-    if failure.code in _RPC_CODES:
+    if failure.code in RPC_CODES:
         return failure.code
     return _CANONICAL_OF_CONDITION.get(failure.condition or failure.code, "INTERNAL")
 
@@ -106,7 +106,7 @@ def conditions(failure: OperationFailed) -> list[Json]:
 def _failure(operation: Operation, failure: OperationFailed) -> Json:
     fields: Json = {}
     if failure.form in ("error", FULL):
-        fields["error"] = {"code": _RPC_CODES[canonical_code(failure)], "message": failure.message}
+        fields["error"] = {"code": RPC_CODES[canonical_code(failure)], "message": failure.message}
     if failure.form in ("statusMessage", FULL):
         fields |= {"statusMessage": failure.message, "detail": failure.message}
     if failure.form in ("conditions", FULL):

@@ -30,6 +30,7 @@ DOCUMENTS = (
     "iam.v1",
     "iamcredentials.v1",
     "cloudresourcemanager.v1",
+    "cloudresourcemanager.v3",
     "storage.v1",
 )
 # Understood by Google's front end for every API, under both spellings.

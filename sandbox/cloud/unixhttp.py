@@ -31,7 +31,7 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-def call(socket_path: str, method: str, path: str, body: Json | None = None, timeout: float = 10.0) -> Json:
+def call(socket_path: str, method: str, path: str, body: Any = None, timeout: float = 10.0) -> Json:
     """One request; the answer's JSON, or UnixHttpError, or OSError when nobody listens."""
     connection = _UnixConnection(socket_path, timeout)
     try:
