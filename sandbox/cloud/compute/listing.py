@@ -42,7 +42,7 @@ def _page(request: Request, items: list[tuple[str, Json]]) -> tuple[list[tuple[s
 
 def _decoded(token: str) -> str:
     try:
-        return base64.urlsafe_b64decode(token).decode()
+        return base64.b64decode(token, altchars=b"-_", validate=True).decode()
     except (binascii.Error, UnicodeDecodeError) as error:
         raise ApiError(400, f"Invalid value for field 'pageToken': '{token}'.", reason="invalid") from error
 
