@@ -120,7 +120,7 @@ class Controller:
         self._forget_all_but({gateway.key for gateway in gateways})
         # What goes stops serving first, then its resources go.
         self._data_plane.set([f for f in self._data_plane.frontends if f.gateway in {g.name for g in active}])
-        await self._reporter.report(active, self._programming)
+        await self._reporter.accept([gateway for gateway in active if gateway.key not in self._programming])
 
         problems = await self._plan(active)
         changed, errors = await self._provisioner.apply(
@@ -255,9 +255,8 @@ class Controller:
                 self._programming[gateway.key] = replace(
                     self._programming[gateway.key], done=False, failed=True, reason="Pending", message=text
                 )
-        first = min(
-            listening, key=lambda f: (f.gateway != gateways[0].name, bool(f.certificates), f.port), default=None
-        )
+        oldest = gateways[0].name if gateways else ""
+        first = min(listening, key=lambda f: (f.gateway != oldest, bool(f.certificates), f.port), default=None)
         await self._relay.announce(first.address if first else None, first.port if first else None)
 
     def _frontends(self, gateway: Gateway) -> list[Frontend]:

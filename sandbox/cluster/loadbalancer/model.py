@@ -35,7 +35,8 @@ CLASSES = {
 class Verdict:
     """A condition in the making."""
 
-    ok: bool
+    # None: not known yet.
+    ok: bool | None
     reason: str
     message: str = ""
 
@@ -114,7 +115,7 @@ class BoundRoute:
 
     @property
     def programmable(self) -> bool:
-        return self.accepted.ok and self.resolved.ok
+        return bool(self.accepted.ok and self.resolved.ok)
 
 
 @dataclass
@@ -131,7 +132,7 @@ class Listener:
 
     @property
     def usable(self) -> bool:
-        return self.accepted.ok and self.resolved.ok
+        return bool(self.accepted.ok and self.resolved.ok)
 
 
 @dataclass

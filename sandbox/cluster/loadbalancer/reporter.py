@@ -41,7 +41,7 @@ def object_path(kind: str, key: Key) -> str:
     return f"{root}/namespaces/{key[0]}/{plural}/{key[1]}" if key[0] else f"{root}/{plural}/{key[1]}"
 
 
-def annotations(project: str, plan: Iterable[Resource]) -> dict[str, str]:
+def parts_of(project: str, plan: Iterable[Resource]) -> dict[str, str]:
     """What a Gateway consists of in the cloud."""
     found: dict[str, list[str]] = {collection: [] for collection in _ANNOTATED.values()}
     for resource in plan:
@@ -81,6 +81,12 @@ class Reporter:
                 await self._patch("gateways", gateway.key, {"metadata": {"finalizers": rest}})
                 LOG.info("Gateway %s is gone", gateway.name)
 
+    async def accept(self, gateways: list[Gateway]) -> None:
+        """Before anything is made for them."""
+        for gateway in gateways:
+            wanted = status.gateway_status(gateway, Programming(), utc_now())
+            await self._write_status("gateways", gateway.gateway, wanted)
+
     async def report(self, gateways: list[Gateway], programming: Mapping[Key, Programming]) -> None:
         now = utc_now()
         for gateway in gateways:
@@ -102,7 +108,7 @@ class Reporter:
     async def finished(self, gateway: Gateway, state: Programming, plan: list[Resource]) -> None:
         """Events and annotations after a synchronisation that ended otherwise than the last one."""
         metadata = gateway.gateway["metadata"]
-        noted = annotations(self._project, plan)
+        noted = parts_of(self._project, plan)
         result = (metadata["generation"], state, noted)
         if self._results.get(metadata["uid"]) == result:
             return
@@ -138,7 +144,8 @@ class Reporter:
         parent = _go_parent(bound.parent)
         if bound.programmable and state.done:
             texts = [
-                f'All the object references were able to be resolved for HTTPRoute "{name}" bound to ParentRef {parent}',
+                "All the object references were able to be resolved for "
+                f'HTTPRoute "{name}" bound to ParentRef {parent}',
                 f'Bind of HTTPRoute "{name}" to ParentRef {parent} was a success',
                 f'Reconciliation of HTTPRoute "{name}" bound to ParentRef {parent} was a success',
             ]

@@ -46,7 +46,7 @@ def conditions(wanted: Conditions, before: Iterable[Object], generation: int, no
     old = {item["type"]: item for item in before}
     found = []
     for kind, verdict in wanted:
-        status = "True" if verdict.ok else "False"
+        status = {True: "True", False: "False", None: "Unknown"}[verdict.ok]
         previous = old.get(kind, {})
         found.append(
             {
@@ -69,9 +69,6 @@ def gateway_status(gateway: Gateway, programming: Programming, now: str) -> Obje
     generation = gateway.gateway["metadata"]["generation"]
     old_listeners = {item["name"]: item for item in before.get("listeners") or []}
     found = conditions(_gateway_conditions(programming), before.get("conditions") or [], generation, now)
-    if not programming.done and not programming.failed:
-        # Not known yet, rather than false: as the API server's default has it.
-        found = [{**item, "status": "Unknown"} if item["type"] == "Programmed" else item for item in found]
     return {
         "addresses": [{"type": "IPAddress", "value": programming.address}] if programming.address else [],
         "conditions": found,
@@ -91,7 +88,9 @@ def _gateway_conditions(programming: Programming) -> Conditions:
             ("Ready", Verdict(True, "Ready", _READY)),
             ("networking.gke.io/GatewayHealthy", Verdict(True, "Healthy")),
         ]
-    wanted.append(("Programmed", Verdict(False, programming.reason, programming.message)))
+    # Not known yet is not false: the API server's own default says Unknown.
+    verdict = False if programming.failed else None
+    wanted.append(("Programmed", Verdict(verdict, programming.reason, programming.message)))
     if programming.failed:
         text = f"Gateway: {programming.reason} : {programming.message}"
         wanted.append(("Ready", Verdict(False, "NotReady", _READY)))
@@ -133,9 +132,7 @@ def route_status(route: Object, bound: list[tuple[BoundRoute, Programming]], now
     generation = route["metadata"]["generation"]
     parents = [parent for parent in before if parent["controllerName"] != CONTROLLER]
     for item, programming in bound:
-        old: Object = next(
-            (p for p in before if p["controllerName"] == CONTROLLER and p["parentRef"] == item.parent), {}
-        )
+        old = _entry(before, item.parent)
         parents.append(
             {
                 "controllerName": CONTROLLER,
@@ -146,6 +143,12 @@ def route_status(route: Object, bound: list[tuple[BoundRoute, Programming]], now
             }
         )
     return {"parents": parents}
+
+
+def _entry(parents: Iterable[Object], reference: Object) -> Object:
+    """What we wrote about this parent before."""
+    ours = (parent for parent in parents if parent.get("controllerName") == CONTROLLER)
+    return next((parent for parent in ours if parent["parentRef"] == reference), {})
 
 
 def _route_conditions(bound: BoundRoute, programming: Programming) -> Conditions:
@@ -186,7 +189,7 @@ def pool_status(pool: Object, gateways: Iterable[Gateway], picker_problem: str, 
         elif not route_accepted:
             accepted = Verdict(False, "HTTPRouteNotAccepted", "the HTTPRoute that refers to the pool is not accepted")
         resolved = Verdict(False, "InvalidExtensionRef", picker_problem) if picker_problem else RESOLVED
-        old: Object = next((p for p in before if p["parentRef"] == reference), {})
+        old = _entry(before, reference)
         parents.append(
             {
                 "controllerName": CONTROLLER,
