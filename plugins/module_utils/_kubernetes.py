@@ -90,7 +90,8 @@ class Cluster:
         return answer
 
     def json(self, method: str, path: str, **kwargs: Any) -> Any:
-        return json.loads(self.request(method, path, **kwargs))
+        answer: Any = json.loads(self.request(method, path, **kwargs))
+        return answer
 
     @cached_property
     def version(self) -> str:

@@ -73,7 +73,12 @@ def of_settings(settings: Mapping[str, Any]) -> list[Finding]:
 
 def of_cluster(settings: Mapping[str, Any], facts: Facts) -> list[Finding]:
     """What settings and cluster together tell."""
-    rules: tuple[Callable[[Mapping[str, Any], Facts], Iterable[Finding]], ...] = (_kinds, _token, _chips, _endpoint_picker)
+    rules: tuple[Callable[[Mapping[str, Any], Facts], Iterable[Finding]], ...] = (
+        _kinds,
+        _token,
+        _chips,
+        _endpoint_picker,
+    )
     return [finding for rule in rules for finding in rule(settings, facts)]
 
 
@@ -192,8 +197,8 @@ def _gateway(settings: Mapping[str, Any]) -> Iterable[Finding]:
         "the gateway is internal",
         f"GATEWAY CLASS {gateway['class']}: THE MODEL IS OPEN TO THE INTERNET, {channel} AND WITHOUT AUTHENTICATION. "
         "Whoever finds the address uses your TPUs",
-        "Use llm_d_gateway_class: gke-l7-rilb; or restrict it by routes_security_policy (a Cloud Armor policy that lets "
-        "only your source ranges in) and llm_d_gateway_tls_secret.",
+        "Use llm_d_gateway_class: gke-l7-rilb; or restrict it by routes_security_policy (a Cloud Armor policy that "
+        "lets only your source ranges in) and llm_d_gateway_tls_secret.",
         "warning",
     )
 
@@ -267,7 +272,8 @@ def _endpoint_picker(settings: Mapping[str, Any], facts: Facts) -> Iterable[Find
     if not fits:
         most = {name: max(allocatable(node, name) for node in nodes) for name in requests}
         sizes = ", ".join(
-            f"{name} {amount} (the most a node has is {_readable(name, most[name])})" for name, amount in requests.items()
+            f"{name} {amount} (the most a node has is {_readable(name, most[name])})"
+            for name, amount in requests.items()
         )
         yield Finding(
             "the endpoint picker fits a node",

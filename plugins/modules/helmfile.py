@@ -83,7 +83,8 @@ options:
     type: bool
     default: false
   wait:
-    description: With O(state=absent), wait until the objects are gone. (The helmfile says whether helm waits on installing.)
+    description:
+      - With O(state=absent), wait until the objects are gone. Whether helm waits when installing, the helmfile says.
     type: bool
     default: true
   wait_timeout:

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026, the llm_d.gke contributors
+"""Why a pod is not ready, in its own words and with the likely cause. Pure functions.
+
+This file is private to the collection.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Object = dict[str, Any]
+
+# Waiting for these to pass is in vain, mostly: the pod says what is wrong.
+HOPELESS_WAITING = frozenset(
+    {"CreateContainerConfigError", "CreateContainerError", "ErrImagePull", "ImagePullBackOff", "CrashLoopBackOff"}
+    | {"InvalidImageName", "RunContainerError", "ErrImageNeverPull"}
+)
+
+# What a pod, an event or a log line says, and what is behind it.
+CAUSES: tuple[tuple[re.Pattern[str], str], ...] = (
+    (
+        re.compile(r"couldn't find key HF_TOKEN"),
+        "The Secret with the Hugging Face token has no key HF_TOKEN: run the role llm_d.gke.namespace.",
+    ),
+    (re.compile(r'secret "[^"]+" not found'), "The Secret is missing: run the role llm_d.gke.namespace."),
+    (
+        re.compile(r"Insufficient google\.com/tpu"),
+        "Not enough free TPU chips: more pools, fewer replicas, or other pods hold them.",
+    ),
+    (
+        re.compile(r"didn't match Pod's node affinity/selector"),
+        "No node has the labels of the TPU type and topology: see the TPU pools and llm_d_node_selector.",
+    ),
+    (
+        re.compile(r"Insufficient (cpu|memory)"),
+        "No node has the room: a larger machine type for the default pool, or smaller requests (llm_d_epp_resources).",
+    ),
+    (
+        re.compile(r"unknown (flag|shorthand flag).*connector"),
+        "The sidecar is too new for the chart: llm_d_image_sidecar before v0.10.0.",
+    ),
+    (
+        re.compile(r"unrecognized arguments|invalid choice|expected one argument"),
+        "This vLLM does not take the arguments: see llm_d_prefill_args, llm_d_decode_args and llm_d_image_vllm.",
+    ),
+    (
+        re.compile(r"kv_role|Unsupported kv|KVTransferConfig"),
+        "The KV transfer configuration is wrong: prefill is kv_producer, decode kv_consumer.",
+    ),
+    (
+        re.compile(r"401 Client Error|403 Client Error|gated repo|Invalid user token|Repository Not Found"),
+        "Hugging Face refuses: the token is wrong, or has no access to the model.",
+    ),
+    (
+        re.compile(r"ephemeral-storage|No space left on device"),
+        "The boot disk is too small for weights and image: tpu_pools_disk_size_gb of 300 or more.",
+    ),
+    (re.compile(r"OOMKilled"), "Out of memory: raise or remove the memory limit (llm_d_resources)."),
+    (
+        re.compile(r"ErrImagePull|ImagePullBackOff|InvalidImageName"),
+        "The image cannot be pulled: check its name and tag (llm_d_image_vllm, llm_d_image_sidecar, llm_d_image_epp).",
+    ),
+    (
+        re.compile(r"unknown plugin|plugin type .* not|failed to load.*config"),
+        "The endpoint picker refuses its configuration.",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """One reason why a pod is not ready."""
+
+    pod: str
+    reason: str
+    message: str
+    hopeless: bool
+    container: str = ""
+    crashed: bool = False
+
+    def __str__(self) -> str:
+        place = f"{self.pod}/{self.container}" if self.container else self.pod
+        return f"{place}: {self.reason}" + (f": {self.message}" if self.message else "")
+
+
+def condition(thing: Mapping[str, Any], kind: str) -> Object | None:
+    """A condition of a status, by its type."""
+    return next((each for each in thing.get("conditions") or [] if each.get("type") == kind), None)
+
+
+def is_true(thing: Mapping[str, Any], kind: str) -> bool:
+    found = condition(thing, kind)
+    return found is not None and found.get("status") == "True"
+
+
+def is_ready(pod: Object) -> bool:
+    """Ready, not on its way out, and with its sidecars up."""
+    status = pod.get("status") or {}
+    sidecars = [
+        each["name"] for each in pod["spec"].get("initContainers") or [] if each.get("restartPolicy") == "Always"
+    ]
+    states = {each["name"]: each for each in status.get("initContainerStatuses") or []}
+    up = all(states.get(name, {}).get("started") and states.get(name, {}).get("ready") for name in sidecars)
+    return is_true(status, "Ready") and up and "deletionTimestamp" not in pod["metadata"]
+
+
+def troubles(pod: Object) -> list[Trouble]:
+    """What keeps a pod from being ready, the worst first."""
+    name, status = pod["metadata"]["name"], pod.get("status") or {}
+    if is_ready(pod) or "deletionTimestamp" in pod["metadata"]:
+        return []
+    found = [*_of_phase(name, status), *_of_scheduling(name, status), *_of_containers(name, status)]
+    found.sort(key=lambda each: not each.hopeless)
+    return found or [Trouble(name, status.get("phase", "Pending"), "not ready yet", False)]
+
+
+def _of_phase(name: str, status: Object) -> Iterable[Trouble]:
+    if status.get("phase") == "Failed":
+        yield Trouble(name, status.get("reason") or "Failed", status.get("message") or "", True)
+
+
+def _of_scheduling(name: str, status: Object) -> Iterable[Trouble]:
+    scheduled = condition(status, "PodScheduled")
+    if scheduled and scheduled.get("status") == "False":
+        yield Trouble(name, scheduled.get("reason") or "Unscheduled", scheduled.get("message") or "", True)
+
+
+def _of_containers(name: str, status: Object) -> Iterable[Trouble]:
+    for each in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
+        state, last = each.get("state") or {}, (each.get("lastState") or {}).get("terminated") or {}
+        waiting, ended = state.get("waiting"), state.get("terminated")
+        if waiting and waiting.get("reason") not in (None, "PodInitializing"):
+            message = waiting.get("message") or ""
+            if last:
+                message = f"{message} (ended with {last.get('reason')}, exit code {last.get('exitCode')})".strip()
+            reason = waiting["reason"]
+            yield Trouble(name, reason, message, reason in HOPELESS_WAITING, each["name"], crashed=bool(last))
+        elif ended and ended.get("exitCode"):
+            message = f"exit code {ended['exitCode']} {ended.get('message') or ''}".strip()
+            yield Trouble(name, ended.get("reason") or "Error", message, False, each["name"], crashed=True)
+        elif state.get("running") and not each.get("ready"):
+            restarts = int(each.get("restartCount") or 0)
+            message = "running, not ready" + (f", restarted {restarts} times" if restarts else "")
+            yield Trouble(name, "NotReady", message, False, each["name"], crashed=restarts > 0)
+
+
+def cause(texts: Iterable[str]) -> str:
+    """What is most likely behind these messages; empty when nothing known fits."""
+    said = "\n".join(texts)
+    return next((meaning for pattern, meaning in CAUSES if pattern.search(said)), "")
