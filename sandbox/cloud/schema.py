@@ -165,6 +165,7 @@ def check_query(method: Method, query: Mapping[str, Sequence[str]]) -> tuple[Jso
         if schema is None:
             if name not in SYSTEM_PARAMETERS and not _unlisted(method, name):
                 violations.append((name, _cannot_bind(name)))
+            values[name] = texts[-1]
             continue
         if schema.get("location") == "path":
             continue

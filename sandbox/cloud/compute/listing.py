@@ -35,6 +35,9 @@ def _page(request: Request, items: list[tuple[str, Json]]) -> tuple[list[tuple[s
         if start == 0:  # the last one of the page before is gone: go on after where it stood
             start = sum(path <= last for path, _body in wanted)
     size = int(request.params.get("maxResults", MOST)) or MOST
+    if size > MOST:
+        message = f"Invalid value for field 'maxResults': '{size}'. Must be less than or equal to {MOST}"
+        raise ApiError(400, message, reason="invalid")
     page = wanted[start : start + size]
     more = start + size < len(wanted)
     return page, base64.urlsafe_b64encode(page[-1][0].encode()).decode() if more else ""
