@@ -189,6 +189,8 @@ class Daemon:
         info = self.info()
         if info is not None:
             shutil.rmtree(info.get("run_dir", ""), ignore_errors=True)
+        # gcloud keeps access tokens there, which the next sandbox would not know.
+        shutil.rmtree(self.directory / "gcloud", ignore_errors=True)
         for name in _OF_ONE_LIFE:
             (self.directory / name).unlink(missing_ok=True)
         return found

@@ -18,6 +18,7 @@ Json = dict[str, Any]
 EMPTY_ETAG = "ACAB"
 # How long a new service account is unknown to policies, in cloud seconds.
 VISIBLE_AFTER = 20.0
+_STANDARD_BASE64 = str.maketrans("-_", "+/")
 _MEMBER_KINDS = (
     "user:",
     "serviceAccount:",
@@ -47,7 +48,8 @@ def get(cloud: Cloud, resource: str) -> Json:
 def set_policy(cloud: Cloud, resource: str, policy: Json) -> Json:
     """Writes a policy read before. An etag is optional; without one the last writer wins."""
     current = get(cloud, resource)["etag"]
-    given = policy.get("etag", "")
+    # Bytes in JSON: some clients read them and write them back in the URL-safe alphabet.
+    given = policy.get("etag", "").translate(_STANDARD_BASE64)
     if given and given != current:
         raise ApiError(409, _CONCURRENT, status="ABORTED", reason="aborted")
     bindings = [binding for binding in policy.get("bindings", []) if binding.get("members")]

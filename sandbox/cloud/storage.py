@@ -5,8 +5,6 @@
 from __future__ import annotations
 
 import base64
-import email.parser
-import email.policy
 import hashlib
 import json
 import re
@@ -110,6 +108,17 @@ def get_bucket(cloud: Cloud, request: Request) -> Json:
     return _find(cloud, request.params["bucket"]).body
 
 
+@method("storage.buckets.getStorageLayout")
+def get_layout(cloud: Cloud, request: Request) -> Json:
+    bucket = _find(cloud, request.params["bucket"]).body
+    return {
+        "kind": "storage#storageLayout",
+        "bucket": bucket["name"],
+        "location": bucket["location"],
+        "locationType": bucket["locationType"],
+    }
+
+
 @method("storage.buckets.list")
 def list_buckets(cloud: Cloud, request: Request) -> Json:
     project = request.project or cloud.settings.project
@@ -192,14 +201,17 @@ def _put_object(cloud: Cloud, bucket: str, asked: Json, content: bytes) -> Json:
 
 
 def _multipart(http: HttpRequest) -> tuple[Json, bytes]:
-    """A multipart/related upload: the object's description, then its content."""
-    head = f"Content-Type: {http.headers.get('content-type', '')}\r\n\r\n".encode()
-    message = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(head + http.body)
-    parts = list(message.iter_parts())
-    if len(parts) != 2:
+    """A multipart/related upload: the object's description, then its content. (gcloud puts the boundary in single
+    quotes and ends lines without carriage returns, which mail parsers don't take.)"""
+    found = re.search(r"boundary=([^;]+)", http.headers.get("content-type", ""))
+    boundary = b"--" + (found[1].strip().strip("\"'") if found else "").encode()
+    parts = [
+        re.split(rb"\r?\n\r?\n", re.sub(rb"\r?\n$", b"", part, count=1), maxsplit=1)
+        for part in http.body.split(boundary)[1:-1]
+    ]
+    if not found or len(parts) != 2 or any(len(part) != 2 for part in parts):
         raise invalid("A multipart upload has two parts.")
-    described, content = (part.get_payload(decode=True) for part in parts)
-    return json.loads(bytes(described)), bytes(content)
+    return json.loads(parts[0][1]), parts[1][1]
 
 
 @route("POST", "/upload/storage/v1/b/*/o")
