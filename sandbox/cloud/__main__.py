@@ -11,6 +11,7 @@ import argparse
 import json
 import logging
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -46,9 +47,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def settings_of(options: argparse.Namespace) -> Settings:
-    directory = options.dir.absolute()
-    directory.mkdir(parents=True, exist_ok=True)
+def settings_of(options: argparse.Namespace, directory: Path, run_dir: Path) -> Settings:
     return Settings(
         project=Project(options.project, options.project_number),
         other_projects=tuple(Project(*text.split(":", 1)) for text in options.other_project),
@@ -59,7 +58,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
         time_scale=options.time_scale,
         clusters=options.clusters,
         directory=directory,
-        run_dir=options.run_dir or Path(tempfile.mkdtemp(prefix="llm-d-")),
+        run_dir=run_dir,
         tools=options.tools,
     )
 
@@ -106,20 +105,29 @@ def main(arguments: list[str] | None = None) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
-    settings = settings_of(parse(arguments))
-    assert settings.directory is not None and settings.run_dir is not None
-    apis.load()
-    socket_path = settings.run_dir / "cloud.sock"
-    cloud = Cloud(settings)
+    options = parse(arguments)
+    directory: Path = options.dir.absolute()
+    directory.mkdir(parents=True, exist_ok=True)
+    run_dir: Path = options.run_dir or Path(tempfile.mkdtemp(prefix="llm-d-"))
     try:
-        serving = Serving(cloud, port=int(parse(arguments).port), socket_path=socket_path)
+        return serve(settings_of(options, directory, run_dir), options.port, directory, run_dir, stop)
+    finally:
+        if options.run_dir is None:
+            shutil.rmtree(run_dir, ignore_errors=True)
+
+
+def serve(settings: Settings, port: int, directory: Path, run_dir: Path, stop: threading.Event) -> int:
+    apis.load()
+    cloud = Cloud(settings)
+    socket_path = run_dir / "cloud.sock"
+    try:
+        serving = Serving(cloud, port=port, socket_path=socket_path)
     except OSError as error:
-        print(f"cannot listen: {error}", file=sys.stderr)
         cloud.close()
+        print(f"cannot listen on port {port} or on {socket_path}: {error}", file=sys.stderr)
         return 1
-    key_file = settings.directory / "key.json"
+    key_file, info_file = directory / "key.json", directory / "sandbox.json"
     write_private(key_file, cloud.auth.create_key(settings.account_email, settings.project.id))
-    info_file = settings.directory / "sandbox.json"
     write_private(info_file, description(settings, serving.base, key_file, socket_path))
     stop.wait()
     info_file.unlink(missing_ok=True)

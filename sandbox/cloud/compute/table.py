@@ -186,9 +186,7 @@ TABLE = (
             {
                 "enableFlowLogs",
                 "logConfig",
-                "privateIpGoogleAccess",
                 "privateIpv6GoogleAccess",
-                "purpose",
                 "role",
                 "secondaryIpRanges",
                 "stackType",

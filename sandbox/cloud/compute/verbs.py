@@ -229,19 +229,31 @@ def _accept_change(cloud: Cloud, request: Request, kind: Kind, place: Place, res
     return change
 
 
+def _cleared(kind: Kind, request: Request) -> list[str]:
+    """The fields that a patch takes away: those it says are null."""
+    names = [name for name, value in (request.raw_body or {}).items() if value is None]
+    for name in names:
+        if name == "name" or (kind.changeable is not None and name not in kind.changeable):
+            raise invalid_value(name, "null", "The field is immutable.")
+    return names
+
+
 def _patch(kind: Kind) -> Handler:
     def patch(cloud: Cloud, request: Request) -> Json:
         if (earlier := cloud.part(State).repeated(request)) is not None:
             return render(earlier)
         place, resource = found(cloud, request)
         change = _accept_change(cloud, request, kind, place, resource)
-        kind.prepare(cloud, request, place, merged(copy.deepcopy(resource.body), change))
+        cleared = _cleared(kind, request)
 
         def effect(body: Json) -> Json:
             new: Json = merged(copy.deepcopy(body), change)
+            for name in cleared:
+                new.pop(name, None)
             kind.prepare(cloud, request, place, new)
             return new
 
+        effect(resource.body)  # refuses now what would be refused at the end
         return change_operation(cloud, request, kind, place, resource, request.method.id, effect)
 
     return patch

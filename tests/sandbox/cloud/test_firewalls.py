@@ -80,3 +80,12 @@ def test_direction_and_network_are_immutable(api: Client, fields: dict[str, Any]
     answer = api.compute("PATCH", "global/firewalls/rule", fields)
     assert (answer.status, answer.reason) == (400, "invalid")
     assert "immutable" in answer.message
+
+
+def test_null_in_a_patch_takes_a_field_away(api: Client) -> None:
+    api.network()
+    api.done("POST", "global/firewalls", {**RULE, "targetTags": ["tpu"]})
+    api.done("PATCH", "global/firewalls/rule", {"targetTags": None})
+    assert "targetTags" not in api.get("global/firewalls/rule")
+    assert api.compute("PATCH", "global/firewalls/rule", {"network": None}).status == 400
+    assert api.compute("PATCH", "global/firewalls/rule", {"allowed": None}).status == 400
