@@ -142,7 +142,7 @@ def _of_containers(name: str, status: Object) -> Iterable[Trouble]:
         elif ended and ended.get("exitCode"):
             message = f"exit code {ended['exitCode']} {ended.get('message') or ''}".strip()
             yield Trouble(name, ended.get("reason") or "Error", message, False, each["name"], crashed=True)
-        elif state.get("running") and not each.get("ready"):
+        elif "running" in state and not each.get("ready"):
             restarts = int(each.get("restartCount") or 0)
             message = "running, not ready" + (f", restarted {restarts} times" if restarts else "")
             yield Trouble(name, "NotReady", message, False, each["name"], crashed=restarts > 0)
