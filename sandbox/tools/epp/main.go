@@ -7,6 +7,7 @@ package main
 import (
 	"os"
 
+	"github.com/llm-d/llm-d-inference-scheduler/pkg/metrics"
 	"github.com/llm-d/llm-d-inference-scheduler/pkg/plugins/filter"
 	prerequest "github.com/llm-d/llm-d-inference-scheduler/pkg/plugins/pre-request"
 	"github.com/llm-d/llm-d-inference-scheduler/pkg/plugins/profile"
@@ -25,7 +26,9 @@ func main() {
 	plugin.Register(profile.PdProfileHandlerType, profile.PdProfileHandlerFactory)
 	plugin.Register(profile.PrefixBasedPDDeciderPluginType, profile.PrefixBasedPDDeciderPluginFactory)
 	plugin.Register(profile.AlwaysDisaggPDDeciderPluginType, profile.AlwaysDisaggPDDeciderPluginFactory)
-	if err := runner.NewRunner().Run(ctrl.SetupSignalHandler()); err != nil {
+	// Without them nobody could see what the picker decided.
+	picker := runner.NewRunner().WithCustomCollectors(metrics.GetCollectors()...)
+	if err := picker.Run(ctrl.SetupSignalHandler()); err != nil {
 		os.Exit(1)
 	}
 }
