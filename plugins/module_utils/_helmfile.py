@@ -238,7 +238,7 @@ class Converger:
 
     def _delete(self, definition: Object) -> None:
         cluster, meta = self._require_cluster(), definition["metadata"]
-        if cluster.delete(definition, propagationPolicy="Foreground"):
+        if cluster.delete(definition, propagationPolicy="Background"):
             self.actions.append(f"DELETE {title(definition)}")
         deadline = Deadline.after(self._clock, self._wishes.wait_timeout)
         while cluster.get(definition["apiVersion"], definition["kind"], meta["name"], meta.get("namespace")):
