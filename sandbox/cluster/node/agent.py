@@ -33,7 +33,8 @@ from .services import ServiceProxy
 
 log = logging.getLogger(__name__)
 
-_REFRESH_EVERY = 30.0
+_REFRESH_EVERY = 60.0
+_REFRESH_AT_LEAST = 10.0
 _DRAIN_WITHIN = 15.0
 
 
@@ -210,6 +211,6 @@ class NodeAgent:
     async def _refresh(self) -> None:
         """Changed config maps and secrets, and tokens about to expire, reach running pods."""
         while True:
-            await asyncio.sleep(_REFRESH_EVERY)
+            await asyncio.sleep(self._config.scaled(_REFRESH_EVERY, at_least=_REFRESH_AT_LEAST))
             for worker in list(self._workers.values()):
                 await worker.refresh_volumes()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright (c) 2026, the llm_d.gke contributors
-"""The kubelet's endpoint, for the API server: container logs. One server for all nodes, on every node's address."""
+"""The kubelet's endpoint, for the API server: logs and exec. One server for all nodes, on every node's address."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from aiohttp import web
 
 from ..config import KUBELET_PORT, Config
 from .containers import Container
+from .exec import ExecSession
+from .exec_server import exec_options, serve
 from .logs import LogOptions, read
 from .pods import PodWorker
 
@@ -62,7 +64,9 @@ class KubeletServer:
         application = web.Application()
         application.router.add_get("/healthz", self._healthy)
         application.router.add_get("/containerLogs/{namespace}/{pod}/{container}", self._logs)
-        for name in ("exec", "attach", "run"):
+        for method in ("GET", "POST"):
+            application.router.add_route(method, "/exec/{namespace}/{pod}/{container}", self._exec)
+        for name in ("attach", "run"):
             application.router.add_route("*", f"/{name}/{{tail:.*}}", self._not_implemented)
         application.router.add_route("*", "/portForward/{tail:.*}", self._not_implemented)
         self._runner = web.AppRunner(application, access_log=None, handler_cancellation=True)
@@ -80,7 +84,15 @@ class KubeletServer:
         action = request.path.split("/")[1]
         return web.Response(status=501, text=f"{action} is not implemented by the sandbox's node agent")
 
-    def _container(self, request: web.Request) -> Container:
+    async def _exec(self, request: web.Request) -> web.StreamResponse:
+        worker, container = self._find_container(request)
+        try:
+            options = exec_options(request.query)
+        except ValueError as error:
+            raise web.HTTPBadRequest(text=str(error)) from error
+        return await serve(request, options, lambda given, send: ExecSession(container, worker, given, send))
+
+    def _find_container(self, request: web.Request) -> tuple[PodWorker, Container]:
         namespace, pod, name = (request.match_info[key] for key in ("namespace", "pod", "container"))
         worker = self._find(namespace, pod)
         if worker is None:
@@ -88,10 +100,10 @@ class KubeletServer:
         container = worker.container(name)
         if container is None:
             raise web.HTTPNotFound(text=f'container "{name}" not found in pod "{pod}"')
-        return container
+        return worker, container
 
     async def _logs(self, request: web.Request) -> web.StreamResponse:
-        container = self._container(request)
+        _, container = self._find_container(request)
         pod = request.match_info["pod"]
         try:
             options = log_options(request.query, datetime.datetime.now(datetime.UTC))

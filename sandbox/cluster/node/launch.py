@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import fcntl
 import os
 import signal
-from collections.abc import Callable, Mapping, Sequence
+import termios
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -42,13 +44,27 @@ class StartError(Exception):
 
 
 @dataclass
+class Ends:
+    """The child's ends of its standard streams. The parent's copies are closed once the child has them."""
+
+    stdin: int
+    stdout: int
+    stderr: int
+    terminal: bool = False
+
+    def close(self) -> None:
+        for descriptor in {self.stdin, self.stdout, self.stderr}:
+            os.close(descriptor)
+
+
+@dataclass
 class Started:
-    """A process in a container, and the read ends of its output."""
+    """A process in a container. `stdout` and `stderr` are the read ends of its output, where it has pipes."""
 
     pid: int
     ended: asyncio.Future[int]
-    stdout: int
-    stderr: int
+    stdout: int = -1
+    stderr: int = -1
 
 
 def _plain_signals() -> None:
@@ -59,10 +75,11 @@ def _plain_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
-def _exec(argv: Sequence[str], env: Mapping[str, str], pipes: tuple[int, int, int]) -> NoReturn:
-    stdin, stdout, stderr = pipes
-    for source, target in ((stdin, 0), (stdout, 1), (stderr, 2)):
+def _exec(argv: Sequence[str], env: Mapping[str, str], ends: Ends) -> NoReturn:
+    for source, target in ((ends.stdin, 0), (ends.stdout, 1), (ends.stderr, 2)):
         os.dup2(source, target)
+    if ends.terminal:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     os.execvpe(argv[0], list(argv), dict(env))
 
 
@@ -81,11 +98,10 @@ async def _start(
     env: Mapping[str, str],
     prepare: Callable[[], None],
     pid_namespace: int | None,
+    ends: Ends,
 ) -> Started:
-    out_read, out_write = os.pipe()
-    err_read, err_write = os.pipe()
+    """Fork and exec. Returns once the program runs; `ends` are closed here in any case."""
     told_read, told_write = os.pipe()
-    null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
     def child() -> NoReturn:
         try:
@@ -96,7 +112,7 @@ async def _start(
             os.write(told_write, f"failed to create the container: {error}".encode()[:4000])
             os._exit(128)
         try:
-            _exec(argv, env, (null, out_write, err_write))
+            _exec(argv, env, ends)
         except OSError as error:
             os.write(told_write, _not_executable(error, argv[0]).encode()[:4000])
         os._exit(128)
@@ -105,20 +121,36 @@ async def _start(
         pid = fork_in_pid_namespace(child, pid_namespace, own_pid_namespace)
         ended = reaper.watch(pid)
     except OSError as error:
-        for descriptor in (out_read, err_read, told_read):
-            os.close(descriptor)
+        os.close(told_read)
         raise StartError(f"failed to fork: {error}") from error
     finally:
-        for descriptor in (out_write, err_write, told_write, null):
-            os.close(descriptor)
-    message = await _told(told_read)
+        os.close(told_write)
+        ends.close()
+    try:
+        message = await _told(told_read)
+    except asyncio.CancelledError:
+        terminate(pid, signal.SIGKILL)
+        raise
     if message:
-        os.close(out_read)
-        os.close(err_read)
         terminate(pid, signal.SIGKILL)
         await ended
         raise StartError(message)
-    return Started(pid, ended, out_read, err_read)
+    return Started(pid, ended)
+
+
+async def _with_pipes(start: Callable[[Ends], Awaitable[Started]]) -> Started:
+    """Start with nothing to read, and with pipes for the output."""
+    out_read, out_write = os.pipe()
+    err_read, err_write = os.pipe()
+    null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        started = await start(Ends(null, out_write, err_write))
+    except BaseException:
+        os.close(out_read)
+        os.close(err_read)
+        raise
+    started.stdout, started.stderr = out_read, err_read
+    return started
 
 
 async def _told(descriptor: int) -> str:
@@ -165,12 +197,21 @@ class Launcher:
             rootfs.enter(root)
             os.umask(0o022)
 
-        return await _start(self._reaper, self._own_pid_namespace, argv, env, prepare, None)
+        def start(ends: Ends) -> Awaitable[Started]:
+            return _start(self._reaper, self._own_pid_namespace, argv, env, prepare, None, ends)
+
+        return await _with_pipes(start)
 
     async def inside(
         self, pid: int, argv: Sequence[str], env: Mapping[str, str], working_dir: str, network: int | None
     ) -> Started:
-        """A further process in the container whose process 1 has this `pid`."""
+        """A further process in the container whose process 1 has this `pid`, with pipes for its output."""
+        return await _with_pipes(lambda ends: self.attached(pid, argv, env, working_dir, network, ends))
+
+    async def attached(
+        self, pid: int, argv: Sequence[str], env: Mapping[str, str], working_dir: str, network: int | None, ends: Ends
+    ) -> Started:
+        """A further process in a container, on streams of the caller's."""
         kinds = {"mnt": CLONE_NEWNS, "uts": CLONE_NEWUTS, "ipc": CLONE_NEWIPC}
         descriptors: dict[str, int] = {}
         try:
@@ -179,6 +220,7 @@ class Launcher:
         except OSError as error:
             for descriptor in descriptors.values():
                 os.close(descriptor)
+            ends.close()
             raise StartError(f"the container is not running: {error}") from error
 
         def prepare() -> None:
@@ -189,7 +231,7 @@ class Launcher:
             os.chdir(working_dir)
 
         try:
-            return await _start(self._reaper, self._own_pid_namespace, argv, env, prepare, descriptors["pid"])
+            return await _start(self._reaper, self._own_pid_namespace, argv, env, prepare, descriptors["pid"], ends)
         finally:
             for descriptor in descriptors.values():
                 os.close(descriptor)

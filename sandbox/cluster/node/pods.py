@@ -160,6 +160,7 @@ class PodWorker:
             log.exception("%s failed", self.full_name)
             self._verdict = ("NodeAgentError", str(error))
             await self._stop_containers(0)
+        await self._settle()
         self._over = True
         self._leave_network()
         self.changed()
@@ -265,12 +266,24 @@ class PodWorker:
         others = [item for item in self.init if not is_sidecar(item.spec)]
         await asyncio.gather(*(item.stop(real) for item in (*others, *self.main)))
         await self._stop_sidecars(max(0.0, end - time.monotonic()) or (_SIDECAR_GRACE if real else 0))
-        # Their own loops write the last state; they are at their end now.
+        await self._settle()
+
+    async def _settle(self) -> None:
+        """Containers that were stopped write their last state in their own loops."""
         loops = [task for task in self._running if task is not asyncio.current_task() and task is not self._life]
         if loops:
             await asyncio.wait(loops, timeout=2)
 
     async def _end(self, grace: float) -> None:
+        try:
+            await self._stop_and_say_so(grace)
+        except Exception:
+            log.exception("%s did not end in order", self.full_name)
+            self.kill()
+        finally:
+            self._done(self)
+
+    async def _stop_and_say_so(self, grace: float) -> None:
         self._life.cancel()
         await asyncio.wait({self._life})
         if self._deadline is not None:
@@ -289,7 +302,6 @@ class PodWorker:
             except (ApiError, aiohttp.ClientError, OSError, TimeoutError) as error:
                 log.warning("%s: the last status: %s", self.full_name, error)
             await asyncio.sleep(delay)
-        self._done(self)
 
     def _clean_up(self) -> None:
         self._leave_network()
@@ -308,6 +320,8 @@ class PodWorker:
         elif self._ending is not None and self._over and phase in ("Running", "Pending"):
             # All containers were stopped: a deleted pod ends by their exit codes.
             phase = "Succeeded" if main and all(item.succeeded for item in main) else "Failed"
+        elif phase in ("Succeeded", "Failed") and not self._over:
+            phase = "Running"  # final only when the sidecars have ended as well
         gates = {item["type"]: item["status"] for item in (self.pod.get("status") or {}).get("conditions") or []}
         fresh = status.conditions(spec, phase, init, main, sandbox_ready=bool(self.ip) and not self._over, gates=gates)
         generation = self.pod["metadata"].get("generation", 1)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -146,6 +147,11 @@ def http_url(action: Mapping[str, Any], container: Mapping[str, Any], pod_ip: st
     return f"{scheme}://{host}:{port_number(action['port'], container)}/{path.lstrip('/')}"
 
 
+def _why(error: OSError) -> str:
+    """The system's words; asyncio puts its own into strerror."""
+    return os.strerror(error.errno).lower() if error.errno else str(error)
+
+
 async def http_get(session: aiohttp.ClientSession, action: Mapping[str, Any], url: str, timeout: float) -> Outcome:
     headers = {"User-Agent": "kube-probe/1.35", "Accept": "*/*", "Connection": "close"}
     headers.update({item["name"]: item["value"] for item in action.get("httpHeaders") or []})
@@ -159,9 +165,7 @@ async def http_get(session: aiohttp.ClientSession, action: Mapping[str, Any], ur
     except TimeoutError:
         return False, f'Get "{url}": context deadline exceeded (Client.Timeout exceeded while awaiting headers)'
     except aiohttp.ClientConnectorError as error:
-        return False, f'Get "{url}": dial tcp: connect: {error.os_error.strerror or error}'.lower().replace(
-            "get", "Get", 1
-        )
+        return False, f'Get "{url}": dial tcp: connect: {_why(error.os_error)}'
     except (aiohttp.ClientError, OSError) as error:
         return False, f'Get "{url}": {error or type(error).__name__}'
 
@@ -174,7 +178,7 @@ async def tcp_connect(host: str, port: int, timeout: float) -> Outcome:
     except TimeoutError:
         return False, f"dial tcp {host}:{port}: i/o timeout"
     except OSError as error:
-        return False, f"dial tcp {host}:{port}: connect: {(error.strerror or str(error)).lower()}"
+        return False, f"dial tcp {host}:{port}: connect: {_why(error)}"
     return True, ""
 
 
@@ -189,5 +193,5 @@ async def grpc_check(host: str, action: Mapping[str, Any], timeout: float) -> Ou
             f'timeout: failed to connect service "{host}:{port}" within {timeout:g}s: context deadline exceeded',
         )
     except OSError as error:
-        return False, f'error: failed to connect service "{host}:{port}": {(error.strerror or str(error)).lower()}'
+        return False, f'error: failed to connect service "{host}:{port}": {_why(error)}'
     return False, 'service unhealthy (responded with "NOT_SERVING")'

@@ -9,6 +9,7 @@ import datetime
 import json
 import os
 import struct
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +19,8 @@ import pytest
 
 from sandbox.cluster import components, managed, tokens
 from sandbox.cluster.config import Config
-from sandbox.cluster.node import grpc_health, logs, nodes, probes
+from sandbox.cluster.node import grpc_health, logs, nodes, probes, spdy
+from sandbox.cluster.node.exec import status_of
 from sandbox.cluster.node.kubelet_server import log_options
 from sandbox.cluster.processes import exit_code_of
 
@@ -272,3 +274,56 @@ def test_exit_codes_of_signals() -> None:
 
 def test_a_config_can_be_handed_on(tmp_path: Path) -> None:
     assert asdict(config(tmp_path))["version"] == "1.35.4-gke.1000000"
+
+
+def test_spdy_dictionary_is_the_protocols() -> None:
+    """SPDY/3 peers know the dictionary by this number."""
+    assert (len(spdy.DICTIONARY), zlib.adler32(spdy.DICTIONARY)) == (1423, 0xE3C6A7C2)
+
+
+def test_spdy_streams_are_opened_answered_and_read() -> None:
+    deflate = zlib.compressobj(9, zlib.DEFLATED, 15, 8, zlib.Z_DEFAULT_STRATEGY, spdy.DICTIONARY)
+    inflate = zlib.decompressobj(zdict=spdy.DICTIONARY)
+
+    def opening(stream: int, kind: str) -> bytes:
+        raw = struct.pack(">II", 1, 10) + b"streamtype" + struct.pack(">I", len(kind)) + kind.encode()
+        block = deflate.compress(raw) + deflate.flush(zlib.Z_SYNC_FLUSH)
+        payload = struct.pack(">IIH", stream, 0, 0) + block
+        return struct.pack(">HHI", 0x8003, 1, len(payload)) + payload
+
+    connection = spdy.Connection()
+    sent = opening(1, "error") + opening(3, "stdin") + spdy.data_frames(3, b"hello", last=True) + spdy.ping(7)
+    events: list[spdy.Event] = []
+    for start in range(0, len(sent), 5):  # in whatever pieces the network makes
+        events += connection.feed(sent[start : start + 5])
+    assert events == [
+        spdy.Opened(1, {"streamtype": "error"}),
+        spdy.Opened(3, {"streamtype": "stdin"}),
+        spdy.Data(3, b"hello", True),
+    ]
+    replies = bytes(connection.replies)
+    kind, length = struct.unpack_from(">HI", replies, 2)
+    assert (kind, struct.unpack_from(">I", replies, 8)[0]) == (2, 1)
+    assert inflate.decompress(replies[12 : 8 + length]) == b"\0\0\0\0"
+    assert replies.endswith(spdy.ping(7))
+
+
+def test_spdy_data_is_cut_into_frames_and_closed_once() -> None:
+    frames = spdy.data_frames(5, b"x" * 70_000, last=True)
+    found = list(spdy.Connection().feed(frames))
+    assert [(event.last, len(event.data)) for event in found if isinstance(event, spdy.Data)] == [
+        (False, 65_536),
+        (True, 4464),
+    ]
+    assert list(spdy.Connection().feed(spdy.data_frames(5, b"", last=True))) == [spdy.Data(5, b"", True)]
+
+
+def test_spdy_headers_that_are_garbage() -> None:
+    payload = struct.pack(">IIH", 1, 0, 0) + b"garbage"
+    with pytest.raises(spdy.ProtocolError, match="bad headers"):
+        list(spdy.Connection().feed(struct.pack(">HHI", 0x8003, 1, len(payload)) + payload))
+
+
+def test_exec_status_carries_the_exit_code() -> None:
+    assert status_of(0)["status"] == "Success"
+    assert status_of(3)["details"]["causes"] == [{"reason": "ExitCode", "message": "3"}]

@@ -8,12 +8,13 @@ import shutil
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.sandbox.cluster.cluster_harness import ALICE, TOKEN, ApiFailure, Cluster, eventually
+from tests.sandbox.cluster.cluster_harness import ALICE, TOKEN, ApiFailure, Cluster, eventually, tools
 
 PYTHON = "python:3.12-slim"
 
@@ -206,6 +207,28 @@ def test_a_program_that_is_not_in_the_image(cluster: Cluster) -> None:
     assert "executable file not found" in terminated["message"]
 
 
+def test_a_container_can_say_why_it_ended(cluster: Cluster) -> None:
+    spoken = shell("echo no chips > /dev/termination-log; exit 2", "spoken")
+    logged = shell("echo one; echo two; exit 2", "logged", terminationMessagePolicy="FallbackToLogsOnError")
+    cluster.create(pod("reasons", spoken, logged, restartPolicy="Never"))
+    ended(cluster, "reasons")
+    messages = [state_of(cluster, "reasons", index)["state"]["terminated"]["message"] for index in (0, 1)]
+    assert messages == ["no chips\n", "one\ntwo"]
+
+
+def test_a_volume_of_the_node_is_refused(cluster: Cluster) -> None:
+    volumes = [{"name": "root", "hostPath": {"path": "/"}}]
+    cluster.create(pod("curious", shell("true"), volumes=volumes))
+    eventually(
+        "the refusal is an event",
+        lambda: any(
+            reason == "FailedMount" and 'volume "root" : the sandbox' in text
+            for reason, text in cluster.events("curious")
+        ),
+    )
+    assert state_of(cluster, "curious")["state"]["waiting"]["reason"] == "ContainerCreating"
+
+
 def test_jobs_succeed_and_fail_by_exit_code(cluster: Cluster) -> None:
     for name, code in (("good", 0), ("bad", 7)):
         template = {"spec": {"restartPolicy": "Never", "containers": [shell(f"exit {code}")]}}
@@ -331,8 +354,12 @@ def test_a_failed_liveness_probe_restarts_the_container(cluster: Cluster) -> Non
 
 def test_a_pod_is_given_time_to_end(cluster: Cluster) -> None:
     script = "trap 'echo ending; sleep 0.3; echo ended; exit 0' TERM; echo up; while :; do sleep 0.05; done"
-    cluster.create(pod("polite", shell(script), terminationGracePeriodSeconds=60))
-    eventually("up", lambda: cluster.log("polite", "main") == "up\n")
+    hooks = {
+        "postStart": {"exec": {"command": ["sh", "-c", "sleep 0.2; echo begun > /proc/1/fd/1"]}},
+        "preStop": {"exec": {"command": ["sh", "-c", "echo warned > /proc/1/fd/1"]}},
+    }
+    cluster.create(pod("polite", shell(script, lifecycle=hooks), terminationGracePeriodSeconds=60))
+    eventually("up", lambda: cluster.log("polite", "main") == "up\nbegun\n")
     seen: list[str] = []
     follower = threading.Thread(target=lambda: seen.append(cluster.log("polite", "main", follow="true")))
     follower.start()
@@ -349,26 +376,68 @@ def test_a_pod_is_given_time_to_end(cluster: Cluster) -> None:
     eventually("the object is gone", gone)
     assert 0.3 < time.monotonic() - began < 5
     follower.join(5)
-    assert seen == ["up\nending\nended\n"]
+    assert seen == ["up\nbegun\nwarned\nending\nended\n"]
 
 
-def test_logs_by_kubectl(cluster: Cluster, tmp_path: Path) -> None:
-    kubectl = shutil.which("kubectl")
-    assert kubectl, "kubectl is not on PATH"
-    cluster.create(
-        pod("talker", shell("for i in 1 2 3 4 5; do echo line $i; done; echo oops >&2"), restartPolicy="Never")
-    )
-    ended(cluster, "talker")
-    token_file = tmp_path / "kubeconfig"
-    token_file.write_text(
+@pytest.fixture(name="kubectl")
+def kubectl_fixture(cluster: Cluster, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    program = shutil.which("kubectl") or str(tools() / "bin" / "kubectl")
+    config = tmp_path / "kubeconfig"
+    config.write_text(
         f"apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{{name: c, context: {{cluster: c, user: u}}}}]\n"
         f"clusters: [{{name: c, cluster: {{server: 'https://{cluster.endpoint}', "
         f"certificate-authority: {cluster.directory}/pki/ca.crt}}}}]\nusers: [{{name: u, user: {{token: {TOKEN}}}}}]\n"
     )
 
+    def run(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        command = [program, "--kubeconfig", str(config), *arguments]
+        return subprocess.run(command, input=given, capture_output=True, text=True, timeout=30, check=False)
+
+    return run
+
+
+def test_commands_in_a_running_container(cluster: Cluster, kubectl: Callable[..., Any], tmp_path: Path) -> None:
+    cluster.create(pod("box", shell("sleep 1000", env=[{"name": "MINE", "value": "set"}])))
+    eventually("running", lambda: cluster.pod("box")["status"]["phase"] == "Running")
+    found = kubectl("exec", "-i", "box", "--", "sh", "-c", "cat; echo $MINE; echo oops >&2; exit 3", given="typed\n")
+    assert found.stdout == "typed\nset\n"
+    assert found.stderr.startswith("oops\n")
+    assert found.returncode == 3
+    many = kubectl("exec", "box", "--", "seq", "100000")
+    assert many.stdout.splitlines()[-1] == "100000" and len(many.stdout.splitlines()) == 100000
+    assert "executable file not found" in kubectl("exec", "box", "--", "/no/such").stderr
+
+
+def test_commands_over_websocket(cluster: Cluster) -> None:
+    """As the Python client, and so kubernetes.core, does it."""
+    from kubernetes import client, stream
+
+    cluster.create(pod("socket", shell("sleep 1000")))
+    eventually("running", lambda: cluster.pod("socket")["status"]["phase"] == "Running")
+    settings = client.Configuration(host=f"https://{cluster.endpoint}")
+    settings.ssl_ca_cert = str(cluster.directory / "pki" / "ca.crt")
+    settings.api_key = {"authorization": f"Bearer {TOKEN}"}
+    api = client.CoreV1Api(client.ApiClient(settings))
+    session = stream.stream(
+        api.connect_get_namespaced_pod_exec, "socket", "default", command=["sh", "-c", "echo out; exit 4"],
+        stdout=True, stderr=True, stdin=False, tty=False, _preload_content=False,
+    )  # fmt: skip
+    session.run_forever(timeout=10)
+    assert session.read_stdout() == "out\n"
+    assert session.returncode == 4
+
+
+def test_logs_by_kubectl(cluster: Cluster, kubectl: Callable[..., Any]) -> None:
+    cluster.create(
+        pod("talker", shell("for i in 1 2 3 4 5; do echo line $i; done; echo oops >&2"), restartPolicy="Never")
+    )
+    ended(cluster, "talker")
+
     def logs(*options: str) -> list[str]:
-        command = [kubectl, "--kubeconfig", str(token_file), "logs", "talker", *options]
-        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout.splitlines()
+        found = kubectl("logs", "talker", *options)
+        assert found.returncode == 0, found.stderr
+        lines: list[str] = found.stdout.splitlines()
+        return lines
 
     assert sorted(logs()) == ["line 1", "line 2", "line 3", "line 4", "line 5", "oops"]
     assert len(logs("--tail=2")) == 2
