@@ -108,7 +108,7 @@ class Daemon:
             info = self.running()
             if info is not None:
                 return info, False
-            self._clean_up()
+            self._clean_up(self.info())
             return self._start(arguments), True
 
     def _start(self, arguments: Sequence[str]) -> Json:
@@ -160,7 +160,7 @@ class Daemon:
         with self._alone():
             info = self.info()
             stopped = info is not None and self._end(int(info["pid"]), "sandbox.cloud")
-            return self._clean_up() or stopped
+            return self._clean_up(info) or stopped
 
     @staticmethod
     def _end(pid: int, *words: str, patience: float = STOP_SECONDS) -> bool:
@@ -178,7 +178,7 @@ class Daemon:
                     time.sleep(_POLL)
         return True
 
-    def _clean_up(self) -> bool:
+    def _clean_up(self, info: Json | None) -> bool:
         """Ends clusters that outlived their cloud, and removes what it left."""
         found = False
         for file in sorted(self.directory.glob("clusters/*/pid")):
@@ -186,7 +186,6 @@ class Daemon:
                 # unshare ignores SIGTERM; its end is the end of everything in the namespace.
                 found |= self._end(int(file.read_text()), "sandbox.cluster", str(self.directory), patience=0)
             file.unlink(missing_ok=True)
-        info = self.info()
         if info is not None:
             shutil.rmtree(info.get("run_dir", ""), ignore_errors=True)
         # gcloud keeps access tokens there, which the next sandbox would not know.

@@ -208,7 +208,6 @@ def make_firewalls(store: Store, project: str, cluster: str, cluster_id: str, pl
             "description": "",
             "direction": "INGRESS",
             "disabled": False,
-            "enableLogging": False,
             "logConfig": {"enable": False},
             "network": LINK + place.network,
             "priority": 1000,

@@ -189,7 +189,7 @@ def _put_object(cloud: Cloud, bucket: str, asked: Json, content: bytes) -> Json:
         "bucket": bucket,
         "generation": generation,
         "metageneration": "1",
-        "contentType": asked.get("contentType", "application/octet-stream"),
+        "contentType": asked.get("contentType") or "application/octet-stream",
         "storageClass": "STANDARD",
         "size": str(len(content)),
         "md5Hash": base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode(),
