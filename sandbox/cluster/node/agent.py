@@ -137,7 +137,7 @@ class NodeAgent:
         """End all pods at once; nobody needs to be told, the control plane goes too."""
         self._stopping = True
         for worker in self._workers.values():
-            worker.kill()
+            worker.abandon()
         await self.pools.stop()
         for task in self._tasks:
             task.cancel()

@@ -97,6 +97,13 @@ class PodWorker:
         for container in (*self.init, *self.main):
             container.kill()
 
+    def abandon(self) -> None:
+        """The cluster ends: kill everything, tell nobody."""
+        self.kill()
+        for task in (*self._running, self._life, self._reporter, self._ending, self._deadline):
+            if task is not None:
+                task.cancel()
+
     async def wait_until_over(self) -> None:
         if self._ending is not None:
             await asyncio.wait({self._ending})

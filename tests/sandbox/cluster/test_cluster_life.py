@@ -135,6 +135,9 @@ def test_the_end_leaves_nothing() -> None:
         assert cluster.process.wait(15) == 0
         assert time.monotonic() - began < 10
         assert processes_of(cluster.directory) == []
+        # An end in order: nobody complains about anybody who has gone before.
+        assert "Traceback" not in cluster.words()
+        assert " WARNING " not in cluster.words().partition(": stopping")[2]
 
 
 def test_killing_the_first_process_ends_everything() -> None:
