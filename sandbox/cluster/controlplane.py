@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -134,13 +135,12 @@ class ControlPlane:
         raise TimeoutError(f"{pending} is not ready")
 
     async def stop(self) -> None:
-        """End everything. Whatever does not obey is killed with the PID namespace."""
+        """End everything at once: the cluster goes for good, there is nothing to save."""
         self._stopping = True
-        for name in ("kube-scheduler", "kube-controller-manager", "kube-apiserver", "etcd"):
-            if pid := self._running.get(name):
-                terminate(pid)
+        for pid in self._running.values():
+            terminate(pid, signal.SIGKILL)
         if self._watchers:
-            await asyncio.wait(self._watchers, timeout=5)
+            await asyncio.wait(self._watchers, timeout=2)
 
 
 async def _healthy(port: int) -> None:
