@@ -22,7 +22,7 @@ GATEWAY_API = "gateway.networking.k8s.io/v1"
 INFERENCE_API = "inference.networking.k8s.io/v1"
 GKE_API = "networking.gke.io/v1"
 AT_ONCE = 8
-LOG_LINES = "8"
+LOG_LINES = "6"
 # A scrape a moment after the last answer may not have it yet.
 SETTLE_SECONDS = 5.0
 
@@ -98,7 +98,9 @@ class Observer:
         """What the pods that are not ready say: state, last event, last lines of the log, likely cause."""
         lines: list[str] = []
         for role, pods in readings.pods.items():
-            for pod in [pod for pod in pods if troubles(pod)][:2]:
+            # One pod speaks for all that have the same trouble.
+            speakers = {found[0].reason: pod for pod in reversed(pods) if (found := troubles(pod))}
+            for pod in list(speakers.values())[:2]:
                 lines += self._explain_pod(role, pod)
         return lines
 
@@ -158,8 +160,8 @@ def wait_ready(
         readings = read()
         checks = judge(readings, chips)
         now = clock.now()
-        since = {check.hopeless: since.get(check.hopeless, now) for check in checks if check.hopeless}
-        lost = next((reason for reason, began in since.items() if now - began >= patience), "")
+        since = {check.name: since.get(check.name, now) for check in checks if check.hopeless}
+        lost = next((check.hopeless for check in checks if now - since.get(check.name, now) >= patience > 0), "")
         if lost or deadline.passed() or all(check.passed for check in checks):
             return Waited(checks, readings, deadline.elapsed(), lost)
         clock.sleep(min(pause, max(deadline.left(), 0.05)))
@@ -229,8 +231,7 @@ class Prober:
 
     def _scrape(self, servers: Mapping[str, tuple[str, int]]) -> dict[str, Object]:
         def one(pod: str) -> Object:
-            role, port = servers[pod]
-            return counters(self._cluster.pod_proxy(self._names.namespace, pod, port, "/metrics"), role)
+            return counters(self._cluster.pod_proxy(self._names.namespace, pod, servers[pod][1], "/metrics"))
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
             return dict(zip(servers, pool.map(one, servers), strict=True))

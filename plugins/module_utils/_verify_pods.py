@@ -19,6 +19,8 @@ HOPELESS_WAITING = frozenset(
     {"CreateContainerConfigError", "CreateContainerError", "ErrImagePull", "ImagePullBackOff", "CrashLoopBackOff"}
     | {"InvalidImageName", "RunContainerError", "ErrImageNeverPull"}
 )
+# Between two crashes a container runs for a while: so often is no accident any more.
+MANY_RESTARTS = 3
 
 # What a pod, an event or a log line says, and what is behind it.
 CAUSES: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -82,6 +84,11 @@ class Trouble:
     container: str = ""
     crashed: bool = False
 
+    def kind(self) -> str:
+        """The trouble without whose it is, so that pods with the same one can be counted."""
+        place = f"{self.container}: " if self.container else ""
+        return f"{place}{self.reason}" + (f": {self.message}" if self.message else "")
+
     def __str__(self) -> str:
         place = f"{self.pod}/{self.container}" if self.container else self.pod
         return f"{place}: {self.reason}" + (f": {self.message}" if self.message else "")
@@ -133,19 +140,21 @@ def _of_containers(name: str, status: Object) -> Iterable[Trouble]:
     for each in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
         state, last = each.get("state") or {}, (each.get("lastState") or {}).get("terminated") or {}
         waiting, ended = state.get("waiting"), state.get("terminated")
+        restarts = int(each.get("restartCount") or 0)
         if waiting and waiting.get("reason") not in (None, "PodInitializing"):
-            message = waiting.get("message") or ""
+            reason, message = waiting["reason"], waiting.get("message") or ""
             if last:
-                message = f"{message} (ended with {last.get('reason')}, exit code {last.get('exitCode')})".strip()
-            reason = waiting["reason"]
-            yield Trouble(name, reason, message, reason in HOPELESS_WAITING, each["name"], crashed=bool(last))
+                # What the kubelet says of its back-off is long, and tells less than how the container ended.
+                message = f"{last.get('reason')}, exit code {last.get('exitCode')}, restarted {restarts} times"
+            hopeless = reason in HOPELESS_WAITING
+            yield Trouble(name, reason, message, hopeless, each["name"], crashed=bool(last))
         elif ended and ended.get("exitCode"):
             message = f"exit code {ended['exitCode']} {ended.get('message') or ''}".strip()
-            yield Trouble(name, ended.get("reason") or "Error", message, False, each["name"], crashed=True)
+            hopeless = restarts >= MANY_RESTARTS
+            yield Trouble(name, ended.get("reason") or "Error", message, hopeless, each["name"], crashed=True)
         elif "running" in state and not each.get("ready"):
-            restarts = int(each.get("restartCount") or 0)
             message = "running, not ready" + (f", restarted {restarts} times" if restarts else "")
-            yield Trouble(name, "NotReady", message, False, each["name"], crashed=restarts > 0)
+            yield Trouble(name, "NotReady", message, restarts >= MANY_RESTARTS, each["name"], crashed=restarts > 0)
 
 
 def cause(texts: Iterable[str]) -> str:

@@ -7,12 +7,14 @@ This file is private to the collection.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.llm_d.gke.plugins.module_utils._verify_pods import (
     Object,
+    Trouble,
     condition,
     is_ready,
     is_true,
@@ -157,9 +159,15 @@ def _deployment(role: str, found: Object | None, pods: Sequence[Object]) -> Chec
     if updated < wanted:
         actual += f", {updated} up to date"
     if lacking and not passed:
-        actual += "; " + "; ".join(str(each) for each in lacking[:3])
-    hopeless = next((f"{role}: {each.reason}: {each.message}" for each in lacking if each.hopeless), "")
+        actual += "; " + "; ".join(_counted(lacking))
+    hopeless = next((f"{role}: {each.kind()}" for each in lacking if each.hopeless), "")
     return _check(name, passed, f"{wanted} of {wanted} ready", actual, hopeless)
+
+
+def _counted(lacking: Sequence[Trouble]) -> list[str]:
+    """Each kind of trouble once, with the number of pods that have it."""
+    counts = Counter(each.kind() for each in lacking)
+    return [f"{count} pod{'s' if count > 1 else ''}: {kind}" for kind, count in counts.most_common(3)]
 
 
 def _fresh(found: Object, written: Mapping[str, Any] | None) -> bool:

@@ -40,17 +40,20 @@ class Served:
     before: Object
     after: Object
 
+    def grown(self, counter: str) -> float:
+        return float(grown(self.before[counter], self.after[counter]))
+
     def requests(self) -> float:
-        return float(grown(self.before["requests"], self.after["requests"]))
+        return self.grown("requests")
 
 
-def counters(scrape: str, role: str) -> Object:
-    """The counters of one model server. A prefill is a request that stops after one token, by length."""
+def counters(scrape: str) -> Object:
+    """The counters of one model server."""
     samples = parse(scrape)
-    labels = {"finished_reason": "length"} if role == "prefill" else {}
     return {
-        "requests": total(samples, "vllm:request_success_total", **labels),
+        "requests": total(samples, "vllm:request_success_total"),
         "prompt_tokens": total(samples, "vllm:prompt_tokens_total"),
+        "generated": total(samples, "vllm:generation_tokens_total"),
     }
 
 
@@ -72,11 +75,11 @@ def judge(result: Object, servers: Mapping[str, Served], model: str, block_size:
         _refused("unknown model refused", result["unknown_model"]),
         _refused("broken request refused", result["broken_json"]),
     ]
-    served = sum(_prompt_tokens(result[name]) > 0 for name in ASKED)
+    tokens = [count for name in ASKED if (count := _prompt_tokens(result[name]))]
     checks.append(_long_enough(result, block_size))
-    checks.append(_decided(result, served))
-    checks.append(_took_part("prefill", servers, served))
-    checks.append(_took_part("decode", servers, served))
+    checks.append(_decided(result, max(len(tokens), 1)))
+    checks.append(_prefilled(servers, max(len(tokens), 1), sum(tokens)))
+    checks.append(_decoded(servers, max(len(tokens), 1)))
     return checks
 
 
@@ -147,7 +150,7 @@ def _long_enough(result: Object, block_size: int) -> Check:
 
 
 def _decided(result: Object, served: int) -> Check:
-    name, expected = "endpoint picker chose prefill and decode", f"at least {max(served, 1)} decisions prefill-decode"
+    name, expected = "endpoint picker chose prefill and decode", f"at least {served} decisions prefill-decode"
     before, after = result.get("picker_before") or [], result.get("picker_after") or []
     refused = [each for each in [*before, *after] if each.get("status") != 200]
     if refused or not after:
@@ -157,11 +160,14 @@ def _decided(result: Object, served: int) -> Check:
     deltas = {
         kind: grown(_decisions(before, kind), _decisions(after, kind)) for kind in ("prefill-decode", "decode-only")
     }
-    passed = deltas["prefill-decode"] >= max(served, 1)
+    passed = deltas["prefill-decode"] >= served
     actual = ", ".join(f"{kind} +{count:g}" for kind, count in deltas.items())
     remedy = (
         "The endpoint picker sent prompts to decode pods alone: see llm_d_epp_non_cached_tokens, the feature gate "
         "prepareDataPlugins in its configuration, and that prefill pods are ready."
+        if deltas["decode-only"]
+        else "The endpoint picker counted no decision: requests go round it (it is away and the pool fails open), or its "
+        "image is a build without these counters (llm_d_image_epp)."
     )
     return Check(name, passed, expected, actual, remedy)
 
@@ -170,19 +176,33 @@ def _decisions(scrapes: Sequence[Object], kind: str) -> float:
     return float(sum(total(parse(each.get("text") or ""), *DECISIONS, decision_type=kind) for each in scrapes))
 
 
-def _took_part(role: str, servers: Mapping[str, Served], served: int) -> Check:
-    counts = {pod: found.requests() for pod, found in servers.items() if found.role == role}
-    busy = {pod: count for pod, count in counts.items() if count > 0}
-    passed = sum(busy.values()) >= max(served, 1)
-    actual = (
-        ", ".join(f"{pod} +{count:g}" for pod, count in busy.items()) or f"none of {len(counts)} pods counted a request"
+def _prefilled(servers: Mapping[str, Served], served: int, tokens: int) -> Check:
+    """Prefill pods computed these prompts and nothing more: a prefill is a request that ends after one token."""
+    mine = {pod: found for pod, found in servers.items() if found.role == "prefill"}
+    requests, prompts, generated = (
+        sum(found.grown(counter) for found in mine.values()) for counter in ("requests", "prompt_tokens", "generated")
     )
-    remedy = {
-        "prefill": "The sidecars do not reach the prefill pods, and decode pods did all the work: prefill must listen "
-        "on the pool's port (llm_d_service_port); see the log of routing-proxy for 'fallback to decode'.",
-        "decode": SEE_SERVERS,
-    }[role]
-    return Check(f"{role} pods took part", passed, f"at least {max(served, 1)} requests", actual, remedy)
+    passed = requests >= served and prompts >= tokens and generated <= 2 * requests
+    remedy = (
+        "The sidecars do not reach the prefill pods, and decode pods did all the work: prefill must listen on the "
+        "pool's port (llm_d_service_port); see the log of routing-proxy for 'fallback to decode'."
+    )
+    if generated > 2 * requests:
+        remedy = "Prefill pods make whole answers: requests go round the endpoint picker. See that it is ready."
+    expected = f"at least {served} requests and {tokens} prompt tokens, one token generated for each request"
+    actual = f"{_busy(mine)}; {prompts:g} prompt tokens, {generated:g} generated"
+    return Check("prefill pods took part", passed, expected, actual, remedy)
+
+
+def _decoded(servers: Mapping[str, Served], served: int) -> Check:
+    mine = {pod: found for pod, found in servers.items() if found.role == "decode"}
+    passed = sum(found.requests() for found in mine.values()) >= served
+    return Check("decode pods took part", passed, f"at least {served} requests", _busy(mine), SEE_SERVERS)
+
+
+def _busy(servers: Mapping[str, Served]) -> str:
+    counts = [f"{pod} +{found.requests():g}" for pod, found in servers.items() if found.requests() > 0]
+    return ", ".join(counts) or f"none of {len(servers)} pods counted a request"
 
 
 def answer(result: Object, servers: Mapping[str, Served]) -> dict[str, Any]:

@@ -51,11 +51,15 @@ def probed() -> dict[str, Any]:
     }
 
 
-def served(prefill: float = 3, decode: float = 3) -> dict[str, Served]:
+def counted(requests: float, prompt_tokens: float = 0, generated: float = 0) -> dict[str, float]:
+    return {"requests": requests, "prompt_tokens": prompt_tokens, "generated": generated}
+
+
+def served(prefill: float = 3, decode: float = 3, prompts: float = 1560, generated: float = 3) -> dict[str, Served]:
     return {
-        "prefill-1": Served("prefill", {"requests": 1.0}, {"requests": 1.0 + prefill}),
-        "prefill-2": Served("prefill", {"requests": 7.0}, {"requests": 7.0}),
-        "decode-1": Served("decode", {"requests": 0.0}, {"requests": decode}),
+        "prefill-1": Served("prefill", counted(1, 100, 1), counted(1 + prefill, 100 + prompts, 1 + generated)),
+        "prefill-2": Served("prefill", counted(7), counted(7)),
+        "decode-1": Served("decode", counted(0), counted(decode)),
     }
 
 
@@ -123,9 +127,20 @@ def test_a_picker_that_refuses_its_metrics_is_told_so() -> None:
 
 def test_the_picker_s_word_alone_proves_nothing() -> None:
     """Prefill that cannot be reached: decisions are counted, answers are right, and decode did all the work."""
-    checks = lacking(probed(), served(prefill=0))
+    checks = lacking(probed(), served(prefill=0, prompts=0, generated=0))
     assert set(checks) == {"prefill pods took part"}
     assert "fallback to decode" in checks["prefill pods took part"].remedy
+
+
+def test_prompts_that_prefill_did_not_compute_are_noticed() -> None:
+    assert set(lacking(probed(), served(prompts=30))) == {"prefill pods took part"}
+
+
+def test_prefill_pods_that_make_whole_answers_are_noticed() -> None:
+    """An endpoint picker that is away lets requests go to any pod of the pool."""
+    checks = lacking(probed(), served(generated=48))
+    assert set(checks) == {"prefill pods took part"}
+    assert "round the endpoint picker" in checks["prefill pods took part"].remedy
 
 
 def test_pods_that_counted_nothing_are_not_named() -> None:
@@ -160,10 +175,9 @@ nan_value NaN
 """
 
 
-def test_counters_by_role() -> None:
-    assert counters(SCRAPE, "prefill") == {"requests": 3, "prompt_tokens": 1500}
-    assert counters(SCRAPE, "decode")["requests"] == 5
-    assert counters("", "decode") == {"requests": 0, "prompt_tokens": 0}
+def test_counters() -> None:
+    assert counters(SCRAPE) == counted(5, 1500, 0)
+    assert counters("") == counted(0)
 
 
 def test_samples() -> None:
