@@ -48,4 +48,4 @@ integration: setup ## modules, sandbox and playbooks, as people run them
 	python -m pytest tests/sandbox tests/integration -q
 
 molecule: setup ## the whole life cycle by molecule
-	cd extensions && molecule test
+	molecule test
