@@ -14,7 +14,7 @@ import importlib
 import json
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -33,6 +33,7 @@ from ._errors import (
     from_answer,
 )
 from ._methods import METHODS, Method
+from ._progress import Progress
 
 USER_AGENT = "llm_d.gke/0.1.0 (Ansible collection)"
 READ_TIMEOUT = 60.0
@@ -76,7 +77,7 @@ class Cloud:
     clock: Clock
     pace: Pace
     patience: Patience
-    say: Callable[[str], None] = lambda line: None
+    progress: Progress = field(default_factory=Progress)
     actions: list[str] = field(default_factory=list)
     retries: int = 0
     _contacted: bool = False
@@ -148,7 +149,9 @@ class Trouble:
             raise error
         if error.message != self._last_reason:
             self._last_reason = error.message
-            self._cloud.say(f"{self._resource or self._method.id}: {error.message.splitlines()[0]} (trying again)")
+            self._cloud.progress.event(
+                f"{self._resource or self._method.id}: {error.message.splitlines()[0]} (waiting)"
+            )
         pause = max(self._cloud.clock.spread(next(self._pauses)), float(error.details.get("retry_after") or 0))
         self._cloud.clock.sleep(min(pause, max(self._deadline.left(), 0.05)))
 
@@ -241,8 +244,8 @@ def _payload(request_class: Any, method: Method, params: Mapping[str, Any], body
     if method.api != "compute":
         return {**params, **body}
     fields = request_class.pb(request_class()).DESCRIPTOR.fields
-    home = next(field.json_name for field in fields if field.name.endswith("_resource"))
-    return {**params, home: body}
+    home = next((field.json_name for field in fields if field.name.endswith("_resource")), None)
+    return {**params, home: body} if home else dict(params)
 
 
 def _library(api: str) -> Any:

@@ -154,6 +154,8 @@ class Field:
     items: tuple[Field, ...] = ()
     # What to do when the field cannot be changed.
     remedy: str = ""
+    # Part of the resource, but not an option: the engine sets it.
+    hidden: bool = False
     # A check of the value before anything is sent: returns what is wrong with it, or "".
     check: Callable[[Any], str] | None = None
 
@@ -207,7 +209,7 @@ def wanted_body(rows: Sequence[Field], params: Mapping[str, Any]) -> Json:
     """The part of the API's resource that the user spoke of."""
     body: Json = {}
     for row in rows:
-        value = row.from_options(params)
+        value = None if row.hidden else row.from_options(params)
         if value is None:
             continue
         if row.check and (complaint := row.check(value)):
@@ -233,6 +235,8 @@ def argument_spec(rows: Sequence[Field]) -> Json:
     """The options of the rows, as Ansible's argument spec; dotted options become nested ones."""
     spec: Json = {}
     for row in rows:
+        if row.hidden:
+            continue
         level = spec
         *parents, leaf = row.option.split(".")
         for parent in parents:

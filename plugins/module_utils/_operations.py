@@ -142,8 +142,8 @@ def progress_of(answer: Json) -> str:
     for name, value in metrics.items():
         if (total := metrics.get(f"{name}_TOTAL")) is not None:
             parts.append(f"{name.rpartition('_')[2].lower()} {value}/{total}")
-    if "NODES_TOTAL" in metrics and metrics["NODES_TOTAL"]:
-        parts.append(f"nodes {metrics.get('NODES_COMPLETE', metrics.get('NODES_DONE', 0))}/{metrics['NODES_TOTAL']}")
+    if total := metrics.get("NODES_TOTAL"):
+        parts.append(f"nodes {metrics.get('NODES_COMPLETE', metrics.get('NODES_DONE', 0))}/{total}")
     return ", ".join(parts)
 
 
@@ -191,14 +191,14 @@ class Waiter:
                 raise failure(found, operation, action=action, resource=resource)
             if found.done:
                 return answer
-            self._cloud.say(_line(resource, action, elapsed, found.progress))
+            self._cloud.progress.tick(resource, action, elapsed, found.progress)
         raise TimeLimit(
             f"the operation is still running after {self._deadline.seconds:.0f} s",
             action=action,
             resource=resource,
             operation=operation.name,
-            remedy="It goes on in Google Cloud. Run the same task again: it waits for this operation instead of starting "
-            "another one. A longer wait_timeout avoids this.",
+            remedy="It goes on in Google Cloud. Run the same task again: it waits for this operation instead of "
+            "starting another one. A longer wait_timeout avoids this.",
         )
 
     def _looks(self) -> Any:
@@ -223,9 +223,3 @@ def failure(found: Outcome, operation: Operation, *, action: str, resource: str)
         operation=operation.name,
         details={"blockers": blockers} if blockers else {},
     )
-
-
-def _line(resource: str, action: str, elapsed: float, progress: str) -> str:
-    minutes, seconds = divmod(int(elapsed), 60)
-    took = f"{minutes}m{seconds:02d}s" if minutes else f"{seconds}s"
-    return f"{resource}: {action} {took}" + (f" ({progress})" if progress else "")
