@@ -166,8 +166,8 @@ def _decided(result: Object, served: int) -> Check:
         "The endpoint picker sent prompts to decode pods alone: see llm_d_epp_non_cached_tokens, the feature gate "
         "prepareDataPlugins in its configuration, and that prefill pods are ready."
         if deltas["decode-only"]
-        else "The endpoint picker counted no decision: requests go round it (it is away and the pool fails open), or its "
-        "image is a build without these counters (llm_d_image_epp)."
+        else "The endpoint picker counted no decision: requests go round it (it is away and the pool fails open), or "
+        "its image is a build without these counters (llm_d_image_epp)."
     )
     return Check(name, passed, expected, actual, remedy)
 
