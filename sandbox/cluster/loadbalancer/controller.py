@@ -120,7 +120,7 @@ class Controller:
         self._forget_all_but({gateway.key for gateway in gateways})
         # What goes stops serving first, then its resources go.
         self._data_plane.set([f for f in self._data_plane.frontends if f.gateway in {g.name for g in active}])
-        await self._reporter.accept([gateway for gateway in active if gateway.key not in self._programming])
+        await self._reporter.accept([gateway for gateway in active if not gateway.accepted_before])
 
         problems = await self._plan(active)
         changed, errors = await self._provisioner.apply(
@@ -186,11 +186,8 @@ class Controller:
         """Those that have been there long enough to be seen by GKE, and how long the others still have."""
         active, waiting = [], []
         for gateway in gateways:
-            known = any(
-                condition["type"] == "Accepted" and condition["status"] == "True"
-                for condition in (gateway.gateway.get("status") or {}).get("conditions") or []
-            )
-            since = self._seen.setdefault(gateway.key, self._now() - (self._pace.real(ACCEPTANCE) if known else 0))
+            head_start = self._pace.real(ACCEPTANCE) if gateway.accepted_before else 0
+            since = self._seen.setdefault(gateway.key, self._now() - head_start)
             left = since + self._pace.real(ACCEPTANCE) - self._now()
             if left <= 0:
                 active.append(gateway)

@@ -52,10 +52,10 @@ class Frontend:
         return f"{self.gateway}:{self.port}"
 
 
-def bootstrap(folder: Path) -> Object:
+def bootstrap(folder: Path, admin_port: int = ADMIN_PORT) -> Object:
     return {
         "node": {"id": "load-balancer", "cluster": "load-balancer"},
-        "admin": {"address": _socket_address("127.0.0.1", ADMIN_PORT)},
+        "admin": {"address": _socket_address("127.0.0.1", admin_port)},
         "dynamic_resources": {
             "lds_config": _file(folder / "listeners.json"),
             "cds_config": _file(folder / "clusters.json"),

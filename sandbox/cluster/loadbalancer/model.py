@@ -155,6 +155,12 @@ class Gateway:
     def deleting(self) -> bool:
         return bool(self.gateway["metadata"].get("deletionTimestamp"))
 
+    @property
+    def accepted_before(self) -> bool:
+        """By us, or by the controller that ran before us."""
+        written = (self.gateway.get("status") or {}).get("conditions") or []
+        return any(item["type"] == "Accepted" and item["status"] == "True" for item in written)
+
     def backends(self) -> Iterator[Backend]:
         for route in self.routes:
             if route.programmable:

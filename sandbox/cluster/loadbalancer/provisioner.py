@@ -101,13 +101,17 @@ class Provisioner:
             return await self._make_or_change(resource)
         except ComputeError as error:
             action = "Update" if resource.key in self.present else "Insert"
-            errors[resource.key] = f"gceSync: generic::{_canonical(error)}: {action}: {error}"
+            errors[resource.key] = f"gceSync: generic::{_canonical(error)}: {action}: {self._short(str(error))}"
             LOG.warning("%s: %s", path_of(resource.key), error)
             if error.status == 404:
                 # It, or something it refers to, is gone behind our back.
                 for key in [resource.key, *resource.needs]:
                     self.present.pop(key, None)
             return False
+
+    def _short(self, message: str) -> str:
+        """Links as GKE shows them: from the scope on."""
+        return message.replace(f"https://www.googleapis.com/compute/v1/projects/{self._world.project}/", "")
 
     async def _make_or_change(self, resource: Resource) -> bool:
         path = path_of(resource.key)
@@ -134,9 +138,8 @@ class Provisioner:
         current = await self._compute.get(path)
         if current is None:
             raise ComputeError(404, "notFound", f"{path} is gone")
-        if current.get("fingerprint"):
-            change["fingerprint"] = current["fingerprint"]
-        await self._compute.change("PATCH", path, change)
+        fingerprint = {"fingerprint": current["fingerprint"]} if current.get("fingerprint") else {}
+        await self._compute.change("PATCH", path, {**change, **fingerprint})
         LOG.info("changed %s: %s", path, ", ".join(sorted(change)))
         self.present[resource.key] = {**current, **change}
         return True

@@ -120,8 +120,8 @@ class Reporter:
             return
         before = metadata.get("annotations") or {}
         if any(before.get(name) != value for name, value in noted.items()):
-            noted[f"{_PREFIX}last-reconcile-time"] = utc_now()
-            await self._patch("gateways", gateway.key, {"metadata": {"annotations": noted}})
+            dated = {**noted, f"{_PREFIX}last-reconcile-time": utc_now()}
+            await self._patch("gateways", gateway.key, {"metadata": {"annotations": dated}})
         text = f"SYNC on {gateway.name} was a success"
         await self._events.normal("Gateway", GATEWAY_VERSION, gateway.gateway, "SYNC", text)
 
