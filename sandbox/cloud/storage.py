@@ -119,6 +119,13 @@ def get_layout(cloud: Cloud, request: Request) -> Json:
     }
 
 
+@method("storage.managedFolders.list")
+def list_managed_folders(cloud: Cloud, request: Request) -> Json:
+    """gcloud looks for them before it removes a bucket; there is no way to make one here."""
+    _find(cloud, request.params["bucket"])
+    return {"kind": "storage#managedFolders"}
+
+
 @method("storage.buckets.list")
 def list_buckets(cloud: Cloud, request: Request) -> Json:
     project = request.project or cloud.settings.project
@@ -233,8 +240,7 @@ def upload(cloud: Cloud, http: HttpRequest) -> HttpResponse:
         return HttpResponse(200, _put_object(cloud, bucket, asked, content))
 
 
-def _find_object(cloud: Cloud, request: Request) -> Resource:
-    bucket, name = request.params["bucket"], request.params["object"]
+def _find_object(cloud: Cloud, bucket: str, name: str) -> Resource:
     _find(cloud, bucket)
     found = cloud.store.get(_object_path(bucket, name))
     if found is None:
@@ -266,12 +272,24 @@ def list_objects(cloud: Cloud, request: Request) -> Json:
 
 @method("storage.objects.get")
 def get_object(cloud: Cloud, request: Request) -> Json | HttpResponse:
-    found = _find_object(cloud, request)
-    if request.params.get("alt") == "media":
-        return HttpResponse(200, found.hidden["content"], {"Content-Type": found.body["contentType"]})
-    return found.body
+    found = _find_object(cloud, request.params["bucket"], request.params["object"])
+    return _content(found) if request.params.get("alt") == "media" else found.body
+
+
+def _content(found: Resource) -> HttpResponse:
+    return HttpResponse(200, found.hidden["content"], {"Content-Type": found.body["contentType"]})
+
+
+@route("GET", "/download/storage/v1/b/*/o/*")
+def download(cloud: Cloud, http: HttpRequest) -> HttpResponse:
+    """Where gcloud fetches content."""
+    if not http.trusted:
+        cloud.auth.principal(http.headers.get("authorization"), "storage.googleapis.com")
+    bucket, _o, name = http.path.removeprefix("/download/storage/v1/b/").split("/", 2)
+    with cloud.store.lock:
+        return _content(_find_object(cloud, unquote(bucket), unquote(name)))
 
 
 @method("storage.objects.delete")
 def delete_object(cloud: Cloud, request: Request) -> None:
-    cloud.store.delete(_find_object(cloud, request).path)
+    cloud.store.delete(_find_object(cloud, request.params["bucket"], request.params["object"]).path)

@@ -9,10 +9,12 @@ from typing import Any
 
 from tests.sandbox.cloud.client import PROJECT, Answer, Client
 
+__all__ = ["CLUSTER", "PROJECT", "REGION", "TPU_CONFIG", "Gke", "tpu_pool"]
+
 Json = dict[str, Any]
 REGION = "us-east5"
 CLUSTER = f"locations/{REGION}/clusters/c"
-TPU_CONFIG = {
+TPU_CONFIG: Json = {
     "machineType": "ct6e-standard-4t",
     "reservationAffinity": {
         "consumeReservationType": "SPECIFIC_RESERVATION",

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.sandbox.container.gke import CLUSTER, PROJECT, REGION, Gke
@@ -170,7 +172,7 @@ def test_list_in_all_locations(gke: Gke) -> None:
         ),
     ],
 )
-def test_what_is_wrong_is_refused_and_leaves_nothing(gke: Gke, change: dict[str, object], message: str) -> None:
+def test_what_is_wrong_is_refused_and_leaves_nothing(gke: Gke, change: dict[str, Any], message: str) -> None:
     gke.place()
     answer = gke.ask_cluster(**change)
     assert (answer.status, answer.error["status"], answer.reason) == (400, "INVALID_ARGUMENT", "badRequest")
