@@ -22,7 +22,7 @@ options:
 EXAMPLES = r"""
 - name: Show a report
   ansible.builtin.debug:
-    msg: "{{ (lookup('ansible.builtin.file', 'reports/sandbox/verify.json') | from_json).checks | llm_d.gke.check_lines }}"
+    msg: "{{ report.checks | llm_d.gke.check_lines }}"
 """
 
 RETURN = r"""

@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from ansible_collections.llm_d.gke.plugins.module_utils._clock import Clock, Deadline
-from ansible_collections.llm_d.gke.plugins.module_utils._errors import GcpError
-from ansible_collections.llm_d.gke.plugins.module_utils._helmfile_cli import Helmfile, HelmfileError
-from ansible_collections.llm_d.gke.plugins.module_utils._helmfile_manifests import (
+from ._clock import Clock, Deadline
+from ._errors import GcpError
+from ._helmfile_cli import Helmfile, HelmfileError
+from ._helmfile_manifests import (
     Key,
     Object,
     by_key,
@@ -26,7 +26,7 @@ from ansible_collections.llm_d.gke.plugins.module_utils._helmfile_manifests impo
     title,
     without_fields_of,
 )
-from ansible_collections.llm_d.gke.plugins.module_utils._helmfile_plan import (
+from ._helmfile_plan import (
     Live,
     ReleasePlan,
     plan_absent,
@@ -34,7 +34,7 @@ from ansible_collections.llm_d.gke.plugins.module_utils._helmfile_plan import (
     refused,
     with_namespace,
 )
-from ansible_collections.llm_d.gke.plugins.module_utils._helmfile_releases import (
+from ._helmfile_releases import (
     NOT_INSTALLED,
     Release,
     Stored,
@@ -42,11 +42,10 @@ from ansible_collections.llm_d.gke.plugins.module_utils._helmfile_releases impor
     newest,
     stored,
 )
-from ansible_collections.llm_d.gke.plugins.module_utils._kubernetes import Cluster, KubernetesError, UnknownKind
+from ._kubernetes import Cluster, KubernetesError, UnknownKind
 
 FIELD_MANAGER = "helm"
 AT_ONCE = 8
-OWNED_BY_HELM = {"labelSelector": "owner=helm"}
 # The ways in which the API server says that a field cannot be changed in place.
 IMMUTABLE = re.compile(r"immutable|cannot change roleRef|for fields other than|may not change once set")
 DUPLICATES = re.compile(r"duplicate entries for key")
@@ -139,8 +138,8 @@ class Converger:
     def _newest_secret(self, release: Release) -> Object | None:
         if self._cluster is None:
             return None
-        query = {"labelSelector": f"owner=helm,name={release.name}"}
-        secrets = self._cluster.find("v1", "Secret", release.namespace, metadata_only=True, **query)
+        labels = f"owner=helm,name={release.name}"
+        secrets = self._cluster.find("v1", "Secret", release.namespace, labels=labels, metadata_only=True)
         found = newest(secrets).get(release.name)
         return self._cluster.get("v1", "Secret", found["metadata"]["name"], release.namespace) if found else None
 

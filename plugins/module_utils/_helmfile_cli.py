@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.llm_d.gke.plugins.module_utils._errors import GcpError
-from ansible_collections.llm_d.gke.plugins.module_utils._helmfile_manifests import Object, load
-from ansible_collections.llm_d.gke.plugins.module_utils._helmfile_releases import Release
+from ._errors import GcpError
+from ._helmfile_manifests import Object, load
+from ._helmfile_releases import Release
 
 # (arguments, environment, working directory) -> (exit status, stdout, stderr)
 Run = Callable[[list[str], dict[str, str], str], tuple[int, str, str]]

@@ -11,10 +11,10 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.llm_d.gke.plugins.module_utils._clock import Clock
-from ansible_collections.llm_d.gke.plugins.module_utils._helmfile import Converger, Wishes
-from ansible_collections.llm_d.gke.plugins.module_utils._helmfile_cli import Helmfile, HelmfileError, Settings, as_run
-from ansible_collections.llm_d.gke.plugins.module_utils._kubernetes import Cluster, connect
+from ._clock import Clock
+from ._helmfile import Converger, Wishes
+from ._helmfile_cli import Helmfile, HelmfileError, Settings, as_run
+from ._kubernetes import Cluster, connect
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule

@@ -11,14 +11,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.llm_d.gke.plugins.module_utils._helmfile_manifests import (
+from ._helmfile_manifests import (
     Difference,
     Key,
     Object,
     as_diff,
     settled,
 )
-from ansible_collections.llm_d.gke.plugins.module_utils._helmfile_releases import (
+from ._helmfile_releases import (
     INTERRUPTED,
     LEFT_BEHIND,
     Release,

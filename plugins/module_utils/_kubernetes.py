@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from ansible_collections.llm_d.gke.plugins.module_utils._errors import GcpError
+from ._errors import GcpError
 
 try:
     import urllib3
@@ -132,11 +132,20 @@ class Cluster:
             raise
 
     def find(
-        self, api_version: str, kind: str, namespace: str | None = None, metadata_only: bool = False, **query: str
+        self,
+        api_version: str,
+        kind: str,
+        namespace: str | None = None,
+        *,
+        labels: str = "",
+        fields: str = "",
+        metadata_only: bool = False,
     ) -> list[Object]:
+        """The objects that the selectors fit."""
         path = self.resource_type(api_version, kind).path(namespace)
+        query = {name: text for name, text in (("labelSelector", labels), ("fieldSelector", fields)) if text}
         accept = METADATA_ONLY if metadata_only else "application/json"
-        return self.json("GET", path, query=query, accept=accept)["items"] or []
+        return list(self.json("GET", path, query=query, accept=accept)["items"] or [])
 
     def create(self, definition: Object) -> Object:
         meta = definition["metadata"]

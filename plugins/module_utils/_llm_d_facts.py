@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.llm_d.gke.plugins.module_utils._kubernetes import Cluster
-from ansible_collections.llm_d.gke.plugins.module_utils._llm_d_rules import (
+from ._kubernetes import Cluster
+from ._llm_d_rules import (
     GATEWAY_KINDS,
     Facts,
     missing_crds,

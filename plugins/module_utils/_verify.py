@@ -12,11 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.llm_d.gke.plugins.module_utils._clock import Clock, Deadline
-from ansible_collections.llm_d.gke.plugins.module_utils._kubernetes import Cluster, KubernetesError, UnknownKind
-from ansible_collections.llm_d.gke.plugins.module_utils._verify_pods import Object, cause, is_ready, troubles
-from ansible_collections.llm_d.gke.plugins.module_utils._verify_ready import Check, Readings, judge, summary
-from ansible_collections.llm_d.gke.plugins.module_utils._verify_requests import Served, counters, result_in
+from ._clock import Clock, Deadline
+from ._kubernetes import Cluster, KubernetesError, UnknownKind
+from ._verify_pods import Object, cause, is_ready, troubles
+from ._verify_ready import Check, Readings, judge, summary
+from ._verify_requests import Served, counters, result_in
 
 GATEWAY_API = "gateway.networking.k8s.io/v1"
 INFERENCE_API = "inference.networking.k8s.io/v1"
@@ -64,7 +64,7 @@ class Observer:
                 pool.submit(self._get, GKE_API, kind, names.pool, namespace)
                 for kind in ("GCPBackendPolicy", "HealthCheckPolicy")
             ]
-            nodes = pool.submit(self._cluster.find, "v1", "Node", labelSelector=selector)
+            nodes = pool.submit(self._cluster.find, "v1", "Node", labels=selector)
             roles = {role: pool.submit(self._workload, name) for role, name in names.deployments().items()}
             found = gateway.result()
             class_name = found["spec"]["gatewayClassName"] if found else ""
@@ -92,7 +92,7 @@ class Observer:
             return None, []
         labels = found["spec"]["selector"]["matchLabels"]
         selector = ",".join(f"{key}={value}" for key, value in labels.items())
-        return found, self._cluster.find("v1", "Pod", namespace, labelSelector=selector)
+        return found, self._cluster.find("v1", "Pod", namespace, labels=selector)
 
     def explain(self, readings: Readings) -> list[str]:
         """What the pods that are not ready say: state, last event, last lines of the log, likely cause."""
@@ -107,9 +107,9 @@ class Observer:
     def _explain_pod(self, role: str, pod: Object) -> list[str]:
         name, found = pod["metadata"]["name"], troubles(pod)
         said = [f"{role} pod {trouble}" for trouble in found[:2]]
-        query = {"fieldSelector": f"involvedObject.name={name}"}
         try:
-            events = self._cluster.find("v1", "Event", self._names.namespace, **query)
+            fields = f"involvedObject.name={name}"
+            events = self._cluster.find("v1", "Event", self._names.namespace, fields=fields)
         except KubernetesError:
             events = []
         warnings = [each for each in events if each.get("type") == "Warning"] or events
@@ -256,7 +256,7 @@ class Prober:
         """Probes that a killed run left behind. One that still runs is somebody's."""
         meta = probe["metadata"]
         selector = ",".join(f"{name}={value}" for name, value in meta["labels"].items())
-        for pod in self._cluster.find("v1", "Pod", meta["namespace"], labelSelector=selector):
+        for pod in self._cluster.find("v1", "Pod", meta["namespace"], labels=selector):
             if (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
                 self._cluster.delete({"apiVersion": "v1", "kind": "Pod", **pod}, gracePeriodSeconds=0)
 

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.module_utils.basic import env_fallback
-from ansible_collections.llm_d.gke.plugins.module_utils._verify import Names
+
+from ._verify import Names
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "kubeconfig": {

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.llm_d.gke.plugins.module_utils._verify_pods import (
+from ._verify_pods import (
     Object,
     Trouble,
     condition,

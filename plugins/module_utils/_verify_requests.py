@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.llm_d.gke.plugins.module_utils._verify_metrics import grown, parse, total
-from ansible_collections.llm_d.gke.plugins.module_utils._verify_pods import Object
-from ansible_collections.llm_d.gke.plugins.module_utils._verify_ready import Check
+from ._verify_metrics import grown, parse, total
+from ._verify_pods import Object
+from ._verify_ready import Check
 
 # The counter of the endpoint picker's decisions, by the versions it goes by.
 DECISIONS = (

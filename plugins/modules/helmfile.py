@@ -170,8 +170,9 @@ failure:
 """
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
-from ansible_collections.llm_d.gke.plugins.module_utils import _helmfile_main, _helmfile_manifests, _kubernetes
-from ansible_collections.llm_d.gke.plugins.module_utils._errors import GcpError
+
+from ..module_utils import _helmfile_main, _helmfile_manifests, _kubernetes
+from ..module_utils._errors import GcpError
 
 ARGUMENTS = {
     "file": {"type": "path", "required": True},

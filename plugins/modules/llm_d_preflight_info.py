@@ -70,8 +70,9 @@ missing_crds:
 import os
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
-from ansible_collections.llm_d.gke.plugins.module_utils import _kubernetes, _llm_d_facts
-from ansible_collections.llm_d.gke.plugins.module_utils._errors import GcpError
+
+from ..module_utils import _kubernetes, _llm_d_facts
+from ..module_utils._errors import GcpError
 
 ARGUMENTS = {
     "settings": {"type": "dict", "required": True},

@@ -73,9 +73,10 @@ answer:
 """
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.llm_d.gke.plugins.module_utils import _kubernetes, _verify, _verify_options, _verify_requests
-from ansible_collections.llm_d.gke.plugins.module_utils._clock import Clock
-from ansible_collections.llm_d.gke.plugins.module_utils._errors import GcpError
+
+from ..module_utils import _kubernetes, _verify, _verify_options, _verify_requests
+from ..module_utils._clock import Clock
+from ..module_utils._errors import GcpError
 
 OWN = {
     "probe": {"type": "dict", "required": True},

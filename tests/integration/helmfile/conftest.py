@@ -188,7 +188,7 @@ class Deployment:
             **options,
         }
         done = subprocess.run(
-            [sys.executable, CHECKOUT / "plugins" / "modules" / "helmfile.py"],
+            [sys.executable, "-m", "ansible_collections.llm_d.gke.plugins.modules.helmfile"],
             input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
             env={**os.environ, "PYTHONPATH": str(CHECKOUT / ".ansible" / "collections")},
             capture_output=True,
