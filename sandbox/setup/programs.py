@@ -104,13 +104,19 @@ def _install_envoy(folder: Path) -> None:
 
 def _on_path(program: Program) -> Path | None:
     """The program on PATH, if it is of the pinned version."""
-    found = shutil.which(program.name) if program.tell_version else None
+    found = shutil.which(program.name, path=_others_path()) if program.tell_version else None
     if not found:
         return None
     told = subprocess.run(
         [found, *program.tell_version], capture_output=True, text=True, check=False, timeout=20
     ).stdout
     return Path(found) if re.search(rf"\bv?{re.escape(program.version.removeprefix('v'))}\b", told) else None
+
+
+def _others_path() -> str:
+    """PATH without what set-up itself put there: a link must not end up pointing at itself."""
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return os.pathsep.join(folder for folder in folders if not folder or CHECKOUT not in Path(folder).parents)
 
 
 def _link_program(program: Program, file: Path) -> None:
