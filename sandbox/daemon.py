@@ -115,6 +115,7 @@ class Daemon:
         requests = self.directory / "requests.jsonl"
         if requests.exists():
             requests.replace(requests.with_name("requests.old.jsonl"))
+        shutil.rmtree(self.directory / "clusters", ignore_errors=True)
         command = [sys.executable, "-m", "sandbox.cloud", "--dir", str(self.directory), *arguments]
         python_path = os.pathsep.join(filter(None, [str(CHECKOUT), os.environ.get("PYTHONPATH", "")]))
         with self.log.open("wb") as log:
@@ -158,9 +159,7 @@ class Daemon:
         if not self.directory.exists():
             return False
         with self._alone():
-            info = self.info()
-            stopped = info is not None and self._end(int(info["pid"]), "sandbox.cloud")
-            return self._clean_up(info) or stopped
+            return self._clean_up(self.info())
 
     @staticmethod
     def _end(pid: int, *words: str, patience: float = STOP_SECONDS) -> bool:
@@ -179,8 +178,8 @@ class Daemon:
         return True
 
     def _clean_up(self, info: Json | None) -> bool:
-        """Ends clusters that outlived their cloud, and removes what it left."""
-        found = False
+        """Ends a cloud that is there (or hangs), clusters that outlived theirs, and removes what they left."""
+        found = info is not None and self._end(int(info["pid"]), "sandbox.cloud")
         for file in sorted(self.directory.glob("clusters/*/pid")):
             with contextlib.suppress(OSError, ValueError):
                 # unshare ignores SIGTERM; its end is the end of everything in the namespace.

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sandbox.cloud import container_clusters, container_node_pools
+from sandbox.cloud import container_clusters, container_mischief, container_node_pools
 from sandbox.cloud import container_operations as ops
 from sandbox.cloud import container_world as world
 from sandbox.cloud.container_defaults import DEFAULT_VERSION
@@ -18,7 +18,7 @@ from sandbox.cloud.request import Request
 if TYPE_CHECKING:
     from sandbox.cloud.app import Cloud
 
-__all__ = ["container_clusters", "container_node_pools"]
+__all__ = ["container_clusters", "container_mischief", "container_node_pools"]
 
 Json = dict[str, Any]
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -124,7 +125,7 @@ def process_config(cloud: Cloud, cluster: Resource) -> Json:
         "managed_prometheus": bool(body["monitoringConfig"].get("managedPrometheusConfig", {}).get("enabled")),
         "workload_pool": body.get("workloadIdentityConfig", {}).get("workloadPool", ""),
         "time_scale": settings.time_scale,
-        "tools": str(settings.tools or Path(__file__).resolve().parents[2] / ".tools"),
+        "tools": str(settings.tools or os.environ.get("LLM_D_TOOLS") or Path(__file__).resolve().parents[2] / ".tools"),
     }
 
 

@@ -27,6 +27,8 @@ _DOING = {
     CREATE_POOL: "creating a node pool for cluster",
     DELETE_POOL: "deleting a node pool for cluster",
     UPGRADE_NODES: "upgrading nodes for cluster",
+    "UPGRADE_MASTER": "upgrading cluster",
+    "AUTO_UPGRADE_NODES": "upgrading nodes for cluster",
     SET_SIZE: "resizing a node pool for cluster",
 }
 RPC_CODES = {

@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,17 @@ def test_up_after_a_crash_starts_anew(sandbox: Sandbox) -> None:
     second = sandbox.up()
     assert second["pid"] != first["pid"]
     assert not Path(first["run_dir"]).exists()
+
+
+def test_up_replaces_a_sandbox_that_hangs(sandbox: Sandbox) -> None:
+    first = sandbox.up()
+    os.kill(first["pid"], signal.SIGSTOP)
+    thawing = threading.Timer(7, os.kill, (first["pid"], signal.SIGCONT))
+    thawing.start()
+    second = sandbox.up()
+    thawing.join()
+    assert second["pid"] != first["pid"]
+    assert not is_program(first["pid"], "sandbox.cloud")
 
 
 def test_a_reused_process_id_is_not_taken_for_the_sandbox(sandbox: Sandbox) -> None:

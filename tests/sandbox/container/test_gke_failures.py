@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from tests.sandbox.container.gke import CLUSTER, Gke, tpu_pool
+from tests.sandbox.container.gke import CLUSTER, PROJECT, Gke, tpu_pool
 
 STOCKOUT = (
     "Google Compute Engine: Not all instances running in IGM after 1m11s. Expect 1. Current errors: [GCE_STOCKOUT]: "
@@ -105,3 +107,25 @@ def test_a_refused_create_takes_nothing_from_the_reservation(slow_gke: Gke) -> N
     assert slow_gke.reservation_use() == 5
     for operation in started:
         slow_gke.end(operation)
+
+
+def test_an_operation_of_gkes_own_holds_the_lock(slow_gke: Gke) -> None:
+    slow_gke.cluster()
+    own = {"cluster": f"projects/{PROJECT}/{CLUSTER}", "kind": "UPGRADE_MASTER", "seconds": 300}
+    name = slow_gke.call("POST", "/_sandbox/gke/operation", own).body["operation"]
+    refused = slow_gke.ask_pool(tpu_pool("tpu"))
+    assert refused.message == f"Cluster is running incompatible operation {name}."
+    listed = slow_gke.read("locations/us-east5/operations")["operations"]
+    assert [item["operationType"] for item in listed if item["status"] == "RUNNING"] == ["UPGRADE_MASTER"]
+    while slow_gke.read(f"locations/us-east5/operations/{name}")["status"] != "DONE":
+        time.sleep(0.02)
+    slow_gke.pool(tpu_pool("tpu"))
+
+
+def test_a_state_that_nobody_wished_for(gke: Gke) -> None:
+    gke.cluster()
+    wanted = {"resource": f"projects/{PROJECT}/{CLUSTER}", "status": "DEGRADED", "message": "Something is wrong."}
+    assert gke.call("POST", "/_sandbox/gke/status", wanted).status == 200
+    cluster = gke.read(CLUSTER)
+    assert (cluster["status"], cluster["statusMessage"]) == ("DEGRADED", "Something is wrong.")
+    assert gke.call("POST", "/_sandbox/gke/status", wanted | {"status": "FINE"}).status == 400
