@@ -86,7 +86,7 @@ def _digest(*folders: Path, text: str) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m sandbox.charts.prepare", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--share", type=Path, required=True, help="directory that holds inference-extension/charts")
     parser.add_argument("--helm", type=Path, required=True, help="the helm program")
     parser.add_argument("--out", type=Path, required=True, help="directory to make the charts in")

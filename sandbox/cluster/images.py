@@ -14,17 +14,17 @@ How the node agent uses it::
     env = {**program.env, **container_env}    # program.env is the image's ENV: the pod's own variables win
     os.execvpe(argv[0], argv, env)            # inside the container's root and network namespace
 
-* ``argv`` follows Kubernetes: `command` replaces the image's ENTRYPOINT, `args` replace its CMD, `command` alone drops the
-  CMD. The first word is then mapped to the local program when it is one of the image's own executables (``/app/epp``);
-  any other word is looked up on ``PATH`` (or taken as a path) by execvpe, in the container's root. ENOENT there is a
-  container that cannot start (``RunContainerError``, exit code 128, as containerd has it).
-* exec probes and life cycle hooks run the same way: ``program.argv(probe_command, ())`` with the container's environment.
+* ``argv`` follows Kubernetes: `command` replaces the image's ENTRYPOINT, `args` replace its CMD, `command` alone drops
+  the CMD. The first word is then mapped to the local program when it is one of the image's own executables
+  (``/app/epp``); any other word is looked up on ``PATH`` (or taken as a path) by execvpe, in the container's root.
+  ENOENT there is a container that cannot start (``RunContainerError``, exit code 128, as containerd has it).
+* exec probes and life cycle hooks run the same way: ``program.argv(probe_command, ())``, the container's environment.
 * ``$(VAR)`` references must be expanded by the caller *before* argv, as the kubelet does.
-* What must be visible in the container's root, at the same paths: /usr, /bin, /lib*; ``sys.prefix`` and ``sys.base_prefix``;
-  the checkout's ``sandbox`` package; the tools directory and everything its symbolic links point at. Programs write only
-  to the working directory, to mounted volumes, to /tmp, and to the directory of ``LLM_D_PARSE_CACHE`` (a cache that the
-  vLLM stand-in shares between pods: bind it read-write into pods of images with ``shares_parse_cache``; without it every
-  pod parses its own command line, some 2.5 s of one core each).
+* What must be visible in the container's root, at the same paths: /usr, /bin, /lib*; ``sys.prefix`` and
+  ``sys.base_prefix``; the checkout's ``sandbox`` package; the tools directory and everything its symbolic links point
+  at. Programs write only to the working directory, to mounted volumes, to /tmp, and to the directory of
+  ``LLM_D_PARSE_CACHE`` (a cache that the vLLM stand-in shares between pods: bind it read-write into pods of images with
+  ``shares_parse_cache``; without it every pod parses its own command line, a second of one core each).
 
 Environment that the programs read (all set in ``program.env``): LLM_D_TOOLS, SANDBOX_PYTHON, SANDBOX_TIME_SCALE,
 LLM_D_PARSE_CACHE. The vLLM stand-in finds its own address in VLLM_HOST_IP, else in the interface of the default route.
@@ -61,10 +61,7 @@ class Program:
 
     def argv(self, command: Sequence[str] | None = None, args: Sequence[str] | None = None) -> list[str]:
         """The local command line of a container with this `command` and these `args`."""
-        if command:
-            line = [*command, *(args or ())]
-        else:
-            line = [*self.entrypoint, *(args or self.cmd)]
+        line = [*command, *(args or ())] if command else [*self.entrypoint, *(args or self.cmd)]
         if not line:
             raise ValueError(f"no command specified: image {self.name} has neither entrypoint nor command")
         return [*self.executables.get(line[0], (line[0],)), *line[1:]]
@@ -148,8 +145,8 @@ def _busybox(host: _Host) -> Program:
 
 
 # Repository, the tags that there is a program for, and the program. Tags of the llm-d images are those whose behaviour
-# the pinned programs have: v0.7.1 is what is built, v0.7.0 (the guide's) takes the same flags and configuration. An older
-# or newer sidecar takes other flags and answers errors differently; it is not passed off as ours, it fails to pull.
+# the pinned programs have: v0.7.1 is what is built, v0.7.0 (the guide's) takes the same flags and configuration. An
+# older or newer sidecar takes other flags and answers errors differently: it is not passed off, it fails to pull.
 _V07 = re.compile(r"v0\.7\.[01]")
 _TABLE = (
     ("ghcr.io/llm-d/llm-d-inference-scheduler", _V07, _epp),
@@ -171,7 +168,7 @@ def resolve(
 ) -> Program | None:
     """The program behind an image, or None when a cluster could not pull it.
 
-    A digest beside a known tag is not looked at (there is no registry that could confirm it); a digest alone is unknown.
+    A digest beside a known tag is not looked at (no registry could confirm it); a digest alone is unknown.
     """
     try:
         reference = Reference.parse(image)

@@ -4,9 +4,9 @@
 
     python -m sandbox.cluster.programs.vllm_install --target .tools/vllm
 
-The wheel of vllm-tpu is plain Python here; what it would need to run a model (torch, jax, ray, ...) is never imported, see
-vllm_stubs. What is left is pinned below and installed without looking at dependencies. It goes on from an interruption
-where it was, and does nothing when all is there.
+The wheel of vllm-tpu is plain Python here; what it would need to run a model (torch, jax, ray, ...) is never imported,
+see vllm_stubs. What is left is pinned below and installed without looking at dependencies. It goes on from an
+interruption where it was, and does nothing when all is there.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sandbox.cluster.programs import vllm_parse
 
 VLLM_VERSION = "0.26.0"
 
-# Its tag says Python 3.12, its code runs on 3.11 and later; without the options pip would build it from source, in vain.
+# Its tag says Python 3.12, its code runs on 3.11 and later; without the options pip builds it from source, in vain.
 _VLLM = ("--python-version", "3.12", f"vllm-tpu=={VLLM_VERSION}")
 _PARSER = (
     "annotated-types==0.8.0",
@@ -92,7 +92,15 @@ def install(target: Path) -> bool:
 
 
 def _pip(target: Path, what: tuple[str, ...]) -> None:
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--root-user-action=ignore",
+    ]
     command += ["--target", str(target), "--upgrade", "--no-deps", "--no-compile", "--only-binary", ":all:", *what]
     if subprocess.run(command, check=False, timeout=900).returncode != 0:
         raise RuntimeError(f"pip could not install {' '.join(what)}")

@@ -3,8 +3,8 @@
 """Modules that vLLM imports and that a machine without an accelerator need not have.
 
 `install(...)` puts a finder in front of all others: a module of a stubbed name is then an empty shell whose attributes
-spring into being when they are asked for. What vLLM merely mentions (a tensor type in an annotation, a base class) works;
-what it would compute with does not.
+spring into being when they are asked for. What vLLM merely mentions (a tensor type in an annotation, a base class)
+works; what it would compute with does not.
 """
 
 from __future__ import annotations
@@ -18,21 +18,20 @@ from typing import Any
 from unittest.mock import MagicMock
 
 # Engine, kernels, model formats, telemetry: never installed here.
-ENGINE = frozenset(
-    """
-    anthropic av blake3 cbor2 compressed_tensors cpuinfo cv2 datasets depyf diskcache einops flashinfer gguf grpc ijson jax
-    lark librosa llguidance lm_format_enforcer lmformatenforcer mcp mistral_common model_hosting_container_standards numba
-    openai_harmony opentelemetry outlines outlines_core partial_json_parser prometheus_fastapi_instrumentator pybase64
-    pybind11 ray scipy sentencepiece setproctitle six soundfile tiktoken torch torch_xla torchaudio torchvision tpu_inference
-    triton uvicorn uvloop watchfiles xformers xgrammar zmq
-    """.split()
-)
+_ENGINE = """
+anthropic av blake3 cbor2 compressed_tensors cpuinfo cv2 datasets depyf diskcache einops flashinfer gguf grpc ijson jax
+lark librosa llguidance lm_format_enforcer lmformatenforcer mcp mistral_common model_hosting_container_standards numba
+openai_harmony opentelemetry outlines outlines_core partial_json_parser prometheus_fastapi_instrumentator pybase64
+pybind11 ray scipy sentencepiece setproctitle six soundfile tiktoken torch torch_xla torchaudio torchvision triton
+tpu_inference uvicorn uvloop watchfiles xformers xgrammar zmq
+"""
+ENGINE = frozenset(_ENGINE.split())
 # The server's own libraries: neither the parser nor the benchmark client uses them.
-SERVER = frozenset(
-    "cachetools cloudpickle fastapi msgspec openai pandas PIL prometheus_client psutil requests starlette".split()
-)
+_SERVER = "cachetools cloudpickle fastapi msgspec openai pandas PIL prometheus_client psutil requests starlette"
+SERVER = frozenset(_SERVER.split())
 # The benchmark's libraries, which the parser only mentions: without them it starts in a quarter of the time.
-BENCHMARK = frozenset("aiohttp httpx huggingface_hub numpy safetensors tokenizers tqdm transformers".split())
+_BENCHMARK = "aiohttp httpx huggingface_hub numpy safetensors tokenizers tqdm transformers"
+BENCHMARK = frozenset(_BENCHMARK.split())
 VLLM_FOR_PARSER = ("vllm._C", "vllm.ir", "vllm.multimodal.", "vllm.v1.attention.")
 VLLM_FOR_BENCHMARK = (
     *("vllm._C", "vllm.config", "vllm.distributed", "vllm.engine", "vllm.entrypoints", "vllm.inputs", "vllm.lora"),
