@@ -145,7 +145,7 @@ class Trouble:
             raise error
         if self._deadline.passed():
             # Google's refusal says more than "out of time" would.
-            error.details.setdefault("gave_up_after_seconds", round(self._deadline.elapsed(), 1))
+            error.message += f" (still so after {self._deadline.elapsed():.0f} s)"
             raise error
         if error.message != self._last_reason:
             self._last_reason = error.message

@@ -15,7 +15,7 @@ from . import _report
 from ._apply import Applier, Result
 from ._clients import Cloud
 from ._clock import Deadline
-from ._errors import DisabledError, GcpError, Json, SeveralErrors
+from ._errors import ApiError, DisabledError, GcpError, Json, NotFoundError, SeveralErrors
 from ._plan import Policy, ResourcePlan, Target, plan
 
 Found = Mapping[str, Json]
@@ -60,9 +60,15 @@ def converge(declaration: Declaration, context: Context) -> Json:
     """Brings about what is declared, and reports. Raises with the partial result inside."""
     found, problem = _find(declaration, context)
     targets = declaration.targets(found)
-    plans = [plan(target, found.get(target.path), declaration.policy) for target in targets]
     if problem is not None:
         _forgive(problem, targets, context)
+    return carry_out(
+        declaration, context, [plan(target, found.get(target.path), declaration.policy) for target in targets], found
+    )
+
+
+def carry_out(declaration: Declaration, context: Context, plans: Sequence[ResourcePlan], found: Found) -> Json:
+    """The rest of the procedure, for plans that are made."""
     for each in plans:
         context.warnings += each.notes
     refusals = [each.problem for each in plans if each.problem is not None]
@@ -80,8 +86,9 @@ def converge(declaration: Declaration, context: Context) -> Json:
     return _reported(declaration, context, plans, results, found)
 
 
-def _find(declaration: Declaration, context: Context) -> tuple[Found, DisabledError | None]:
-    """What is there. An API that is switched off has nothing; whether that may be is for `_forgive` to say.
+def _find(declaration: Declaration, context: Context) -> tuple[Found, ApiError | None]:
+    """What is there. Where the API is switched off, or the parent is missing, there is nothing; whether that may be is
+    for `_forgive` to say.
 
     A run in check mode has not switched it on although it would have, so waiting for that is idle.
     """
@@ -91,19 +98,22 @@ def _find(declaration: Declaration, context: Context) -> tuple[Found, DisabledEr
         patience.activation = 0
     try:
         return declaration.find(context.cloud, context.deadline), None
-    except DisabledError as error:
+    except (DisabledError, NotFoundError) as error:
         return {}, error
     finally:
         patience.activation = usual
 
 
-def _forgive(problem: DisabledError, targets: Sequence[Target], context: Context) -> None:
+def _forgive(problem: ApiError, targets: Sequence[Target], context: Context) -> None:
     wanted = any(target.present for target in targets)
     if wanted and not context.check:
         raise problem
-    service = problem.details.get("service") or "an API"
-    because = "this run would enable it first" if wanted else "so nothing of it can be left"
-    context.warnings.append(f"{service} is not enabled in the project: taken as empty, {because}")
+    if isinstance(problem, DisabledError):
+        what = f"{problem.details.get('service') or 'an API'} is not enabled in the project"
+    else:
+        what = problem.message
+    because = "as if an earlier step of this run had seen to it" if wanted else "so nothing is left of it"
+    context.warnings.append(f"{what}: planned {because}" if wanted else f"{what}: {because}")
 
 
 def _predicted(declaration: Declaration, context: Context, plans: Sequence[ResourcePlan], found: Found) -> Json:

@@ -37,6 +37,8 @@ class Update:
     whole: bool = False
     server: Mapping[str, str] = field(default_factory=dict)
     constant: Mapping[str, Any] = field(default_factory=dict)
+    # The call itself says it all: the field's value does not go along.
+    bare: bool = False
     # Which changes the call can make, when not all of them; what else to do stands in the row's remedy.
     can: Callable[[Any, Any], bool] | None = None
 
@@ -154,6 +156,8 @@ class Field:
     items: tuple[Field, ...] = ()
     # What to do when the field cannot be changed.
     remedy: str = ""
+    # Sent with the create request when the user says nothing; never compared.
+    at_first: Any = None
     # Part of the resource, but not an option: the engine sets it.
     hidden: bool = False
     # A check of the value before anything is sent: returns what is wrong with it, or "".

@@ -113,17 +113,17 @@ _ALL = [
         "SetPrivateIpGoogleAccessSubnetworkRequest",
     ),
     *_collection("firewalls", "global/firewalls", "firewall", "firewalls", "Firewall", "glipd"),
-    *_collection("routes", "global/routes", "route", "routes", "Route", "ld"),
-    *_collection("addresses", "regions/{region}/addresses", "address", "addresses", "Address", "da"),
-    *_collection("globalAddresses", "global/addresses", "address", "global_addresses", "GlobalAddress", "d"),
-    *_collection("disks", "zones/{zone}/disks", "disk", "disks", "Disk", "da"),
+    *_collection("routes", "global/routes", "route", "routes", "Route", "gld"),
+    *_collection("addresses", "regions/{region}/addresses", "address", "addresses", "Address", "gda"),
+    *_collection("globalAddresses", "global/addresses", "address", "global_addresses", "GlobalAddress", "gd"),
+    *_collection("disks", "zones/{zone}/disks", "disk", "disks", "Disk", "gda"),
     *_collection(
         "forwardingRules",
         "regions/{region}/forwardingRules",
         "forwardingRule",
         "forwarding_rules",
         "ForwardingRule",
-        "da",
+        "gda",
     ),
     *_collection(
         "globalForwardingRules",
@@ -131,7 +131,7 @@ _ALL = [
         "forwardingRule",
         "global_forwarding_rules",
         "GlobalForwardingRule",
-        "d",
+        "gd",
     ),
     *_collection(
         "networkEndpointGroups",
@@ -139,7 +139,7 @@ _ALL = [
         "networkEndpointGroup",
         "network_endpoint_groups",
         "NetworkEndpointGroup",
-        "da",
+        "gda",
     ),
     *_collection(
         "regionNetworkEndpointGroups",
@@ -147,7 +147,7 @@ _ALL = [
         "networkEndpointGroup",
         "region_network_endpoint_groups",
         "RegionNetworkEndpointGroup",
-        "d",
+        "gd",
     ),
     *_collection(
         "globalNetworkEndpointGroups",
@@ -155,10 +155,10 @@ _ALL = [
         "networkEndpointGroup",
         "global_network_endpoint_groups",
         "GlobalNetworkEndpointGroup",
-        "d",
+        "gd",
     ),
     *_collection(
-        "backendServices", "global/backendServices", "backendService", "backend_services", "BackendService", "da"
+        "backendServices", "global/backendServices", "backendService", "backend_services", "BackendService", "gda"
     ),
     *_collection(
         "regionBackendServices",
@@ -166,26 +166,26 @@ _ALL = [
         "backendService",
         "region_backend_services",
         "RegionBackendService",
-        "d",
+        "gd",
     ),
-    *_collection("healthChecks", "global/healthChecks", "healthCheck", "health_checks", "HealthCheck", "da"),
+    *_collection("healthChecks", "global/healthChecks", "healthCheck", "health_checks", "HealthCheck", "gda"),
     *_collection(
         "regionHealthChecks",
         "regions/{region}/healthChecks",
         "healthCheck",
         "region_health_checks",
         "RegionHealthCheck",
-        "d",
+        "gd",
     ),
-    *_collection("urlMaps", "global/urlMaps", "urlMap", "url_maps", "UrlMap", "da"),
-    *_collection("regionUrlMaps", "regions/{region}/urlMaps", "urlMap", "region_url_maps", "RegionUrlMap", "d"),
+    *_collection("urlMaps", "global/urlMaps", "urlMap", "url_maps", "UrlMap", "gda"),
+    *_collection("regionUrlMaps", "regions/{region}/urlMaps", "urlMap", "region_url_maps", "RegionUrlMap", "gd"),
     *_collection(
         "targetHttpProxies",
         "global/targetHttpProxies",
         "targetHttpProxy",
         "target_http_proxies",
         "TargetHttpProxy",
-        "da",
+        "gda",
     ),
     *_collection(
         "regionTargetHttpProxies",
@@ -193,7 +193,7 @@ _ALL = [
         "targetHttpProxy",
         "region_target_http_proxies",
         "RegionTargetHttpProxy",
-        "d",
+        "gd",
     ),
     *_collection(
         "targetHttpsProxies",
@@ -201,7 +201,7 @@ _ALL = [
         "targetHttpsProxy",
         "target_https_proxies",
         "TargetHttpsProxy",
-        "da",
+        "gda",
     ),
     *_collection(
         "regionTargetHttpsProxies",
@@ -209,7 +209,7 @@ _ALL = [
         "targetHttpsProxy",
         "region_target_https_proxies",
         "RegionTargetHttpsProxy",
-        "d",
+        "gd",
     ),
     _compute(
         "globalOperations.wait",

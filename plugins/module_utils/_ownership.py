@@ -24,6 +24,8 @@ def mark_value(deployment: str) -> str:
 
 def owner(found: Json, place: str) -> str:
     """The deployment whose mark a resource carries; empty when it carries none."""
+    if not place:
+        return ""
     if place == "description":
         match = TEXT.search(str(found.get("description") or ""))
         return match.group(1) if match else ""
@@ -36,7 +38,7 @@ def whose(owner_name: str) -> str:
 
 def marked(wanted: Json, found: Json, place: str, deployment: str) -> Json:
     """What is wanted, with the mark. A user who gave no labels keeps those that are there."""
-    if not deployment:
+    if not deployment or not place:
         return wanted
     result = copy.deepcopy(wanted)
     given = dig(wanted, place)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import _ownership as ownership
@@ -40,6 +40,8 @@ class Kind:
     mark_later: bool = False
     busy: frozenset[str] = frozenset()
     broken: frozenset[str] = frozenset()
+    # Whether one of ours that is broken is deleted and made again without being told to.
+    repaired: bool = False
 
     @property
     def get(self) -> str:
@@ -57,6 +59,8 @@ class Target:
     present: bool = True
     # Paths of resources that have to be as wanted before this one is touched.
     after: frozenset[str] = frozenset()
+    # Belongs to something whose owner is known already: it carries no mark of its own.
+    unmarked: bool = False
 
     @property
     def path(self) -> str:
@@ -90,8 +94,8 @@ class Policy:
     deployment: str = ""
     adopt: bool = False
     recreate: bool = False
-    # GKE may refuse a TPU topology for single-host pools: then the pool is made without it.
-    topology_optional: bool = False
+    # Google refuses a TPU topology on some single-host pools: make them without it then.
+    omit_refused_topology: bool = False
 
 
 @dataclass(frozen=True)
@@ -158,6 +162,8 @@ class ResourcePlan:
 
 def plan(target: Target, found: Json | None, policy: Policy) -> ResourcePlan:
     """What has to happen to one resource."""
+    if target.unmarked:
+        policy = replace(policy, deployment="")
     if found is None:
         return ResourcePlan(target, [create(target, policy)] if target.present else [])
     return _presence(target, found, policy) if target.present else _absence(target, found, policy)
@@ -205,7 +211,11 @@ def _presence(target: Target, found: Json, policy: Policy) -> ResourcePlan:
 def _repair(target: Target, found: Json, policy: Policy, status: str) -> ResourcePlan:
     reason = state_reason(found)
     why = f"it is in {status}" + (f": {reason}" if reason else "")
-    ours = bool(policy.deployment) and ownership.owner(found, target.kind.mark) == policy.deployment
+    ours = (
+        target.kind.repaired
+        and bool(policy.deployment)
+        and ownership.owner(found, target.kind.mark) == policy.deployment
+    )
     if ours or policy.recreate:
         return ResourcePlan(target, [delete(target, why), create(target, policy, why)])
     return ResourcePlan(
@@ -215,7 +225,7 @@ def _repair(target: Target, found: Json, policy: Policy, status: str) -> Resourc
             action="use",
             resource=target.label,
             reason=status,
-            remedy="It is not known to be ours: delete it, or set `recreate: true` to have it deleted and made again.",
+            remedy="Delete it, or set `recreate: true` to have it deleted and made again.",
         ),
     )
 
@@ -266,6 +276,9 @@ def _shown(value: Any) -> str:
 
 def create(target: Target, policy: Policy, why: str = "", drift: tuple[Difference, ...] = ()) -> Step:
     body = {"name": target.name, **ownership.marked(target.wanted, {}, target.kind.mark, policy.deployment)}
+    for row in target.kind.rows:
+        if row.at_first is not None and dig(body, row.api) is None:
+            put(body, row.api, row.at_first)
     envelope = target.kind.envelope
     insert = f"{target.kind.family}.{'create' if envelope else 'insert'}"
     return Step(CREATE, target, insert, {envelope: body} if envelope else body, drift, why)
@@ -288,12 +301,12 @@ def updates(target: Target, drift: Sequence[Difference], found: Json, policy: Po
         mine = tuple(difference for difference in drift if difference.row.update == call)
         rows = [row for row in target.kind.rows if row.update == call] if call.whole else [d.row for d in mine]
         body: Json = {}
-        for row in rows:
+        for row in [] if call.bare else rows:
             if (value := dig(wanted, row.api)) is not None:
                 put(body, _destination(call, row), value)
         for key, value in call.constant.items():
             put(body, key, value.format(name=target.name) if isinstance(value, str) else value)
-        steps.append(Step(UPDATE, target, call.method, body, mine, server=call.server))
+        steps.append(Step(UPDATE, target, call.method, body or None, mine, server=call.server))
     return steps
 
 
