@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -144,11 +144,12 @@ class Helmfile:
     def releases(self) -> list[Release]:
         """What the helmfile declares, in the order of `needs`."""
         rows = json.loads(self._helmfile("list", "--output", "json") or "[]")
-        return [
+        found = [
             Release(row["name"], row["namespace"], row["chart"], row["version"], bool(row["installed"]))
             for row in rows
             if row["enabled"]
         ]
+        return in_order(found, needs_in(self._helmfile("build"))) if len(found) > 1 else found
 
     def render(self, releases: Sequence[Release], *, like: str, kube_version: str = "") -> dict[Release, list[Object]]:
         """What each release would consist of.
@@ -179,6 +180,35 @@ class Helmfile:
         arguments = ["--skip-charts", "--deleteTimeout", str(timeout)] + (["--deleteWait"] if wait else [])
         self.actions += [f"helmfile destroy --selector {release.selector}" for release in reversed(releases)]
         self._helmfile("destroy", *arguments, releases=releases)
+
+
+def needs_in(state: str) -> dict[str, list[str]]:
+    """Which releases each release needs, by namespace/name, from what `helmfile build` prints."""
+    needs: dict[str, list[str]] = {}
+    for document in load(state):
+        for release in document.get("releases") or []:
+            named = release.get("needs") or []
+            # A need may begin with a kube context.
+            needs[f"{release.get('namespace', '')}/{release['name']}"] = [
+                "/".join(need.split("/")[-2:]) for need in ([named] if isinstance(named, str) else named)
+            ]
+    return needs
+
+
+def in_order(releases: Sequence[Release], needs: Mapping[str, Sequence[str]]) -> list[Release]:
+    """The releases so that each stands after those it needs. There are no circles: helmfile refuses them."""
+    by_name = {f"{release.namespace}/{release.name}": release for release in releases}
+    ordered: dict[str, Release] = {}
+
+    def add(name: str) -> None:
+        if name in by_name and name not in ordered:
+            for need in needs.get(name, ()):
+                add(need)
+            ordered[name] = by_name[name]
+
+    for name in by_name:
+        add(name)
+    return list(ordered.values())
 
 
 def _read_folder(folder: str) -> list[Object]:

@@ -109,11 +109,11 @@ HELMFILE = """\
 helmDefaults:
   createNamespace: false
 releases:
-  - name: second
+  - name: after
     namespace: {{ .Values.namespace }}
     chart: {{ .Values.chart }}
     needs: [{{ .Values.namespace }}/first]
-    values: [{{ toJson .Values.second }}]
+    values: [{{ toJson .Values.after }}]
   - name: first
     namespace: {{ .Values.namespace }}
     chart: {{ .Values.chart }}
@@ -164,7 +164,7 @@ class Deployment:
         self,
         *,
         first: dict[str, Any] | None = None,
-        second: dict[str, Any] | None = None,
+        after: dict[str, Any] | None = None,
         check: bool = False,
         ok: bool = True,
         **options: Any,
@@ -173,7 +173,7 @@ class Deployment:
             "namespace": self.namespace,
             "chart": str(self.chart),
             "first": first or {},
-            "second": second or {},
+            "after": after or {},
         }
         arguments = {
             "file": str(self.file),

@@ -25,6 +25,11 @@ def changes(result: dict[str, Any], release: str = "first") -> dict[str, str]:
     return {each["kind"]: each["change"] for each in releases(result)[release]["objects"] if each["change"] != "none"}
 
 
+def at(found: dict[str, Any]) -> int:
+    """When an object was last written, in the server's own count."""
+    return int(found["metadata"]["resourceVersion"])
+
+
 def shown(result: dict[str, Any]) -> str:
     return json.dumps(result["diff"])
 
@@ -32,9 +37,12 @@ def shown(result: dict[str, Any]) -> str:
 def test_install_in_order_then_nothing(deployment: Deployment) -> None:
     result = deployment.run()
     assert result["changed"]
-    assert [release["name"] for release in result["releases"]] == ["first", "second"]
+    assert [release["name"] for release in result["releases"]] == ["first", "after"]
     assert all(release["status"] == "deployed" and release["action"] == "install" for release in result["releases"])
     assert changes(result) == dict.fromkeys(ALL, "create")
+    # The one was done before the other began.
+    begun = deployment.get("configmaps", "after")
+    assert begun and at(deployment.record("first", 1)) < at(begun)
     deployment.plane.writes()
 
     began = time.monotonic()
@@ -66,7 +74,7 @@ def test_a_changed_value_upgrades_its_release_only(installed: Deployment) -> Non
     result = installed.run(first={"text": "two"})
     assert planned["diff"] == result["diff"]
     assert result["helmfile_actions"] == [f"helmfile sync --selector name=first,namespace={installed.namespace}"]
-    assert (releases(result)["first"]["revision"], releases(result)["second"]["revision"]) == (2, 1)
+    assert (releases(result)["first"]["revision"], releases(result)["after"]["revision"]) == (2, 1)
     assert changes(result) == {"ConfigMap": "update", "Secret": "update", "Deployment": "update"}
     assert not installed.run(first={"text": "two"})["changed"]
     found = installed.get("configmaps")
@@ -99,7 +107,7 @@ def test_a_hand_edit_is_found_and_repaired(installed: Deployment, kind: str, pat
     assert installed.plane.writes() == []
 
     result = installed.run()
-    assert not releases(result)["second"]["changed"]
+    assert not releases(result)["after"]["changed"]
     after = installed.get(kind)
     assert before and after
     assert {key: before.get(key) for key in ("data", "spec")} == {key: after.get(key) for key in ("data", "spec")}
@@ -238,10 +246,11 @@ def test_destroy_and_destroy_again(installed: Deployment) -> None:
     assert installed.plane.writes() == []
 
     result = installed.run(state="absent")
-    assert [action.split("name=")[1].split(",")[0] for action in result["helmfile_actions"]] == ["second", "first"]
+    assert [action.split("name=")[1].split(",")[0] for action in result["helmfile_actions"]] == ["after", "first"]
     assert {release["status"] for release in result["releases"]} == {"absent"}
     assert installed.get("configmaps") is None and installed.get("things") is None
-    installed.plane.writes()
+    deleted = [line.rsplit(".v1.", 1)[1] for line in installed.plane.writes() if "sh.helm.release" in line]
+    assert deleted[0].startswith("after.") and deleted[-1].startswith("first.")
 
     again = installed.run(state="absent")
     assert not again["changed"] and again["helmfile_actions"] == []

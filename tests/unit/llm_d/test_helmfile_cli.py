@@ -15,7 +15,9 @@ from ansible_collections.llm_d.gke.plugins.module_utils._helmfile_cli import (
     HelmfileError,
     Settings,
     explained,
+    in_order,
     judge_versions,
+    needs_in,
     reason_in,
 )
 from ansible_collections.llm_d.gke.plugins.module_utils._helmfile_releases import Release
@@ -159,5 +161,27 @@ def test_releases_that_are_switched_off_are_left_out(tmp_path: Path) -> None:
             "version": "1",
         },
     ]
-    found = helmfile(Program((0, json.dumps(rows), "")), tmp_path).releases()
-    assert [(release.name, release.installed) for release in found] == [("a", True), ("c", False)]
+    found = helmfile(Program((0, json.dumps(rows), ""), (0, BUILT, "")), tmp_path).releases()
+    assert [(release.name, release.installed) for release in found] == [("c", False), ("a", True)]
+
+
+BUILT = """\
+---
+filepath: helmfile.yaml
+releases:
+  - {name: c, namespace: n, needs: [n/b]}
+  - {name: a, namespace: n, needs: [context/n/c]}
+  - {name: b, namespace: n}
+"""
+
+
+def test_the_order_is_that_of_needs_whatever_the_names() -> None:
+    needs = needs_in(BUILT)
+    assert needs == {"n/c": ["n/b"], "n/a": ["n/c"], "n/b": []}
+    declared = [Release(name, "n", "x", "") for name in ("a", "b", "c")]
+    assert [release.name for release in in_order(declared, needs)] == ["b", "c", "a"]
+
+
+def test_a_need_that_is_not_declared_here_changes_nothing() -> None:
+    declared = [Release(name, "n", "x", "") for name in ("a", "b")]
+    assert in_order(declared, {"n/a": ["other/z"]}) == declared
