@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Protocol
 
+import aiohttp
+
 from sandbox.cluster.kube import ApiError, Key, KubeClient
 from sandbox.cluster.loadbalancer import attach
 from sandbox.cluster.loadbalancer.backends import Endpoint, endpoints
@@ -89,8 +91,8 @@ class Controller:
                 changes.clear()
                 try:
                     pause = await self._round()
-                except (ApiError, ComputeError) as error:
-                    LOG.warning("a round failed: %s", error)
+                except (ApiError, ComputeError, aiohttp.ClientError, OSError, TimeoutError) as error:
+                    LOG.warning("a round failed: %s: %s", type(error).__name__, error)
                     pause = self._pace.retry
                 if following.done():
                     following.result()

@@ -60,9 +60,8 @@ class DataPlane:
         backends = backends_of(self.frontends)
         refs = {backend.ref for backend in backends} | {b.picker.service for b in backends if b.picker}
         found: dict[BackendRef, list[Endpoint]] = {ref: endpoints(self._store, ref) for ref in refs}
-        silent = {b.picker.service for b in backends if b.picker and not found[b.picker.service]}
         contents = envoy_config.endpoint_files(backends, found)
-        contents |= envoy_config.files(self.frontends, self._folder, self._time_scale, silent)
+        contents |= envoy_config.files(self.frontends, self._folder, self._time_scale)
         for name, content in contents.items():
             if self._written.get(name) != content:
                 self._write(name, content)

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sandbox.cluster.kube import Object
 from sandbox.cluster.loadbalancer.backends import Endpoint
 from sandbox.cluster.loadbalancer.envoy_routes import (
+    EXT_PROC,
+    LUA,
     PICKED,
     PICKED_HEADER,
+    SILENT_HEADER,
     cluster_name,
     picker_cluster,
     virtual_hosts,
@@ -28,6 +31,22 @@ ADMIN_PORT = 9901
 _API = "type.googleapis.com/envoy"
 # A check of every pod more often than this would cost the machine more than it tells.
 SHORTEST_CHECK_SECONDS = 2.0
+
+# Anything but a POST makes a gRPC server answer 4xx at once; 503 is Envoy's own word for "nobody there".
+TRY_PICKER = f"""
+function envoy_on_request(handle)
+  local picker = handle:metadata():get("picker")
+  if picker == nil then
+    return
+  end
+  local question = {{[":method"] = "GET", [":path"] = "/", [":authority"] = "picker"}}
+  local headers, _ = handle:httpCall(picker, question, nil, 1000)
+  if headers[":status"] == "503" or headers[":status"] == "504" then
+    handle:headers():replace("{SILENT_HEADER}", "1")
+    handle:clearRouteCache()
+  end
+end
+"""
 
 
 @dataclass(frozen=True)
@@ -63,16 +82,14 @@ def bootstrap(folder: Path, admin_port: int = ADMIN_PORT) -> Object:
     }
 
 
-def files(
-    frontends: list[Frontend], folder: Path, time_scale: float, silent: Set[BackendRef] = frozenset()
-) -> dict[str, str]:
+def files(frontends: list[Frontend], folder: Path, time_scale: float) -> dict[str, str]:
     """All files but the endpoints', by name, in the order in which Envoy should see them."""
     contents = {"clusters.json": _response(clusters(backends_of(frontends), folder, time_scale))}
     for frontend in frontends:
         config = {
             "@type": f"{_API}.config.route.v3.RouteConfiguration",
             "name": frontend.name,
-            "virtual_hosts": virtual_hosts(frontend.routes, silent),
+            "virtual_hosts": virtual_hosts(frontend.routes),
             "ignore_port_in_host_matching": True,
         }
         contents[routes_file(frontend)] = _response([config])
@@ -174,6 +191,7 @@ def _manager(frontend: Frontend, folder: Path) -> Object:
     # The filter needs some service to be valid; each route that switches it on names its own.
     unused = {"envoy_grpc": {"cluster_name": "none"}}
     full = "FULL_DUPLEX_STREAMED"
+    try_picker = {"inline_string": TRY_PICKER}
     picker = {
         "@type": f"{http}.ext_proc.v3.ExternalProcessor",
         "grpc_service": unused,
@@ -197,16 +215,17 @@ def _manager(frontend: Frontend, folder: Path) -> Object:
         "via": "1.1 google",
         "stream_idle_timeout": "0s",
         "common_http_protocol_options": {"idle_timeout": "610s"},
-        # A client must not choose the pod: only the picker sets this header.
+        # A client must not choose the pod: only the picker, and our own filter, set these headers.
         "early_header_mutation_extensions": [
             {
                 "name": "envoy.http.early_header_mutation.header_mutation",
-                "typed_config": {"@type": remover, "mutations": [{"remove": PICKED_HEADER}]},
+                "typed_config": {"@type": remover, "mutations": [{"remove": PICKED_HEADER}, {"remove": SILENT_HEADER}]},
             }
         ],
         "http_filters": [
             {"name": "envoy.filters.http.fault", "typed_config": {"@type": f"{http}.fault.v3.HTTPFault"}},
-            {"name": "envoy.filters.http.ext_proc", "typed_config": picker, "disabled": True},
+            {"name": LUA, "typed_config": {"@type": f"{http}.lua.v3.Lua", "default_source_code": try_picker}},
+            {"name": EXT_PROC, "typed_config": picker, "disabled": True},
             {"name": "envoy.filters.http.router", "typed_config": {"@type": f"{http}.router.v3.Router"}},
         ],
     }

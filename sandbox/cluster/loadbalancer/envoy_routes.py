@@ -5,18 +5,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Set
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from sandbox.cluster.kube import Object
-from sandbox.cluster.loadbalancer.model import Backend, BackendRef, BoundRoute, Rule
+from sandbox.cluster.loadbalancer.model import Backend, BackendRef, BoundRoute, Picker, Rule
 
 # The header by which the endpoint picker tells the load balancer where a request goes.
 PICKED_HEADER = "x-gateway-destination-endpoint"
 PICKED = "picked"
+LUA = "envoy.filters.http.lua"
+EXT_PROC = "envoy.filters.http.ext_proc"
+# Set by a filter of ours when the picker does not even take a connection, and failing open is wanted.
+SILENT_HEADER = "x-llm-d-silent-picker"
 
 _TYPE = "type.googleapis.com/envoy.extensions.filters.http"
+_PER_ROUTE = f"{_TYPE}.ext_proc.v3.ExtProcPerRoute"
 _REDIRECTS = {
     301: "MOVED_PERMANENTLY",
     302: "FOUND",
@@ -47,11 +52,8 @@ def picked_cluster(backend: Backend) -> str:
     return f"{PICKED}-{backend.protocol.lower()}"
 
 
-def virtual_hosts(bound: list[tuple[str, BoundRoute]], silent: Set[BackendRef] = frozenset()) -> list[Object]:
-    """The virtual hosts of one port, from (listener, route) pairs in order of seniority.
-
-    `silent` are pickers without a living endpoint: where failing open is wanted, they are not asked.
-    """
+def virtual_hosts(bound: list[tuple[str, BoundRoute]]) -> list[Object]:
+    """The virtual hosts of one port, from (listener, route) pairs in order of seniority."""
     hosts: dict[str, list[_Candidate]] = {"*": []}
     for age, (listener, route) in enumerate(bound):
         for host in dict(route.listeners)[listener]:
@@ -60,7 +62,7 @@ def virtual_hosts(bound: list[tuple[str, BoundRoute]], silent: Set[BackendRef] =
         {
             "name": host,
             "domains": [host],
-            "routes": [entry for c in sorted(found, key=_precedence) for entry in _entries(c.match, c.rule, silent)]
+            "routes": [entry for c in sorted(found, key=_precedence) for entry in _entries(c.match, c.rule)]
             + [NO_ROUTE],
         }
         for host, found in sorted(hosts.items())
@@ -95,52 +97,64 @@ def _precedence(candidate: _Candidate) -> tuple[Any, ...]:
     )
 
 
-def _entries(match: Object, rule: Rule, silent: Set[BackendRef]) -> Iterator[Object]:
+def _entries(match: Object, rule: Rule) -> Iterator[Object]:
     envoy_match = route_match(match)
     redirect = next((f["requestRedirect"] for f in rule.filters if f["type"] == "RequestRedirect"), None)
     if redirect is not None:
         yield {"match": envoy_match, "redirect": _redirect(redirect, match), **_header_changes(rule)}
         return
-    weighted = [(_open(backend, silent), weight) for backend, weight in rule.backends if weight > 0]
+    weighted = [(backend, weight) for backend, weight in rule.backends if weight > 0]
     if not weighted:
         yield {"match": envoy_match, "direct_response": {"status": 500}}
         return
     common = {"timeout": f"{max(backend.timeout for backend, _ in weighted)}s", **_rewrite(rule, match)}
-    pools = [backend for backend, _weight in weighted if backend.picker]
+    pools = [(backend, backend.picker) for backend, _weight in weighted if backend.picker]
+    # The first pass through a pool's routes takes the last of them, where its picker is asked. The answer clears the
+    # route that Envoy remembered, and then one of those before it fits.
     if pools:
-        # Asked first without the header: the route below is taken, and its picker asked. The answer clears the route
-        # that Envoy remembered, and with the header this route is found. With a silent picker and FailOpen it is not.
-        picked = {
-            **envoy_match,
-            "headers": [*envoy_match.get("headers", []), {"name": PICKED_HEADER, "present_match": True}],
-        }
+        backend, picker = pools[0]
+        if picker.fail_open:
+            yield {
+                "match": _with_header(envoy_match, SILENT_HEADER),
+                "route": {**_destination(weighted, asking=False), **common},
+                **_header_changes(rule),
+                # The filter is in the stream already, put there by the first route.
+                "typed_per_filter_config": {EXT_PROC: {"@type": _PER_ROUTE, "disabled": True}},
+            }
         yield {
-            "match": picked,
-            "route": {"cluster": picked_cluster(pools[0]), **common},
-            **_header_changes(rule),
-            **_asking(pools[0]),
-        }
-    if len(weighted) == 1:
-        backend = weighted[0][0]
-        yield {
-            "match": envoy_match,
-            "route": {"cluster": cluster_name(backend.ref), **common},
+            "match": _with_header(envoy_match, PICKED_HEADER),
+            "route": {"cluster": picked_cluster(backend), **common},
             **_header_changes(rule),
             **_asking(backend),
         }
-        return
-    clusters = [{"name": cluster_name(b.ref), "weight": weight, **_asking(b)} for b, weight in weighted]
     yield {
         "match": envoy_match,
-        "route": {"weighted_clusters": {"clusters": clusters}, **common},
+        "route": {**_destination(weighted, asking=True), **common},
         **_header_changes(rule),
+        **(_asking(weighted[0][0]) if len(weighted) == 1 else {}),
+        **(_trying(pools[0][1]) if pools else {}),
     }
 
 
-def _open(backend: Backend, silent: Set[BackendRef]) -> Backend:
-    """Envoy itself cannot fail open once it streams a body to a picker, so a dead one must not be asked at all."""
-    picker = backend.picker
-    return replace(backend, picker=None) if picker and picker.fail_open and picker.service in silent else backend
+def _destination(weighted: list[tuple[Backend, int]], asking: bool) -> Object:
+    if len(weighted) == 1:
+        return {"cluster": cluster_name(weighted[0][0].ref)}
+    clusters = [
+        {"name": cluster_name(backend.ref), "weight": weight, **(_asking(backend) if asking else {})}
+        for backend, weight in weighted
+    ]
+    return {"weighted_clusters": {"clusters": clusters}}
+
+
+def _with_header(match: Object, name: str) -> Object:
+    return {**match, "headers": [*match.get("headers", []), {"name": name, "present_match": True}]}
+
+
+def _trying(picker: Picker) -> Object:
+    """Envoy itself cannot fail open once it streams a body to a picker, so whether one is there is tried before."""
+    if not picker.fail_open:
+        return {}
+    return {"metadata": {"filter_metadata": {LUA: {"picker": picker_cluster(picker.service)}}}}
 
 
 def _asking(backend: Backend) -> Object:
@@ -149,8 +163,8 @@ def _asking(backend: Backend) -> Object:
         return {}
     return {
         "typed_per_filter_config": {
-            "envoy.filters.http.ext_proc": {
-                "@type": f"{_TYPE}.ext_proc.v3.ExtProcPerRoute",
+            EXT_PROC: {
+                "@type": _PER_ROUTE,
                 "overrides": {
                     "grpc_service": picker_service(backend.picker.service),
                     "failure_mode_allow": backend.picker.fail_open,

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import datetime
 import http.server
 import json
 import os
@@ -20,13 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from sandbox.cluster.loadbalancer import envoy_config
 from sandbox.cluster.loadbalancer.backends import Endpoint
-from sandbox.cluster.loadbalancer.envoy_config import Certificate, Frontend
+from sandbox.cluster.loadbalancer.envoy_config import Frontend
 from sandbox.cluster.loadbalancer.model import (
     ACCEPTED,
     RESOLVED,
@@ -37,6 +33,7 @@ from sandbox.cluster.loadbalancer.model import (
     Picker,
     Rule,
 )
+from tests.sandbox.loadbalancer.lb_certificate import certificate
 
 TOOLS = Path(os.environ.get("LLM_D_TOOLS") or Path(__file__).resolve().parents[3] / ".tools")
 
@@ -67,17 +64,6 @@ def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
         return port
-
-
-def certificate() -> Certificate:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "gateway.test")])
-    now = datetime.datetime.now(datetime.UTC)
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    builder = builder.serial_number(1).not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1))
-    signed = builder.sign(key, hashes.SHA256())
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return Certificate(signed.public_bytes(serialization.Encoding.PEM).decode(), pem.decode())
 
 
 def backend(name: str, check: str = "/", **more: Any) -> Backend:
@@ -170,7 +156,7 @@ def envoy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     found = {b.ref: [Endpoint("127.0.0.1", places.get(b.ref.name, ports["a"]), "")] for b in backends}
     found[DEAD_PICKER.service] = []
     contents = envoy_config.endpoint_files(backends, found)
-    contents |= envoy_config.files(frontends, folder, 60, silent={DEAD_PICKER.service})
+    contents |= envoy_config.files(frontends, folder, 60)
     contents["bootstrap.json"] = json.dumps(envoy_config.bootstrap(folder, admin_port=free_port()))
     for name, content in contents.items():
         (folder / name).write_text(content)

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.sandbox.loadbalancer.lb_certificate import certificate
 from tests.sandbox.loadbalancer.lb_site import (
     CLUSTER,
     GATEWAYS,
@@ -74,6 +75,16 @@ def disaggregated(site: Site) -> float:
 def prefilled(site: Site) -> float:
     texts = [site.raw("GET", f"{PODS}/{name}:8000/proxy/metrics") for name in pod_names(site, "prefill")]
     return sum(metric(text, "vllm:request_success_total") for text in texts)
+
+
+def wait_until_asked(site: Site) -> None:
+    """A picker is Ready a moment before it takes requests; until then the load balancer fails open."""
+    decided = disaggregated(site)
+
+    def asked() -> bool:
+        return site.complete(fresh_prompt())[0] == 200 and disaggregated(site) > decided
+
+    eventually("the picker is asked", asked)
 
 
 def fresh_prompt() -> str:
@@ -165,7 +176,7 @@ def test_statuses(site: Site) -> None:
 
 def test_a_completion_is_made_by_prefill_and_decode(site: Site) -> None:
     eventually("all pods are ready", lambda: all_ready(site, 5), 60)
-    eventually("models answer", lambda: site.ask("/v1/models")[0] == 200)
+    wait_until_asked(site)
     decided, prefills = disaggregated(site), prefilled(site)
     served = set()
     for _ in range(6):
@@ -271,10 +282,7 @@ def test_a_dead_picker(site: Site) -> None:
 
     site.merge(EPP, {"spec": {"replicas": 1}})
     eventually("all pods are ready", lambda: all_ready(site, 5), 60)
-    decided = disaggregated(site)
-    eventually(
-        "the picker is asked again", lambda: site.complete(fresh_prompt())[0] == 200 and disaggregated(site) > decided
-    )
+    wait_until_asked(site)
 
 
 def controller_pid(site: Site) -> int:
@@ -318,6 +326,42 @@ def test_a_forwarding_rule_that_others_delete_is_made_again(site: Site) -> None:
     os.kill(controller_pid(site), signal.SIGKILL)
     eventually("it is there again", lambda: site.compute("forwardingRules"))
     eventually("it serves", lambda: site.complete(fresh_prompt())[0] == 200)
+
+
+def test_a_listener_with_a_certificate(site: Site) -> None:
+    pair = certificate()
+    listener = {
+        "name": "https",
+        "port": 443,
+        "protocol": "HTTPS",
+        "tls": {"mode": "Terminate", "certificateRefs": [{"name": "gateway-tls"}]},
+    }
+    secure = gateway_object("secure", "gke-l7-regional-external-managed", listeners=[listener])
+    site.create(GATEWAYS, secure)
+    path = f"{GATEWAYS}/secure"
+
+    def state() -> dict[str, Any]:
+        return condition(site.kube("GET", path)["status"]["conditions"], "Programmed")
+
+    refusal = eventually("the Secret is missed", lambda: state()["status"] == "False" and state())
+    assert refusal["message"] == f"Error GWCER102: Secret {NAMESPACE}/gateway-tls not found."
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "gateway-tls"},
+        "type": "kubernetes.io/tls",
+        "stringData": {"tls.crt": pair.chain, "tls.key": pair.key},
+    }
+    site.create(f"/api/v1/namespaces/{NAMESPACE}/secrets", secret)
+    eventually("it is programmed", lambda: state()["status"] == "True")
+    (proxy,), (installed,) = site.compute("targetHttpsProxies"), site.compute("sslCertificates")
+    assert proxy["sslCertificates"] == [installed["selfLink"]]
+    # The other Gateway goes on, and stays the one that the host reaches.
+    assert site.complete("hi")[0] == 200
+    site.kube("DELETE", path)
+    eventually("it is gone", lambda: site.gone(path))
+    assert site.compute("targetHttpsProxies") == site.compute("sslCertificates") == []
+    assert len(site.compute("forwardingRules")) == 1
 
 
 def test_a_gateway_takes_its_resources_with_it(site: Site) -> None:
