@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright (c) 2026, the llm_d.gke contributors
-"""The kinds that GKE installs into a cluster by itself, chosen as GKE chooses: by the cluster's settings and version."""
+"""The kinds that GKE installs into a cluster by itself, chosen as GKE chooses: by its settings and version."""
 
 from __future__ import annotations
 
