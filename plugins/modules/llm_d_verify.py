@@ -98,7 +98,7 @@ def main() -> None:
         prober = _verify.Prober(cluster, _verify_options.names(options), Clock(), options["poll_interval"])
         probed = prober.run(options["probe"], options["probe_timeout"])
     except GcpError as error:
-        module.fail_json(**error.as_result())
+        probed = (None, {}, error.headline())
     module.exit_json(changed=False, **_verify_requests.as_result(*probed, options["model"], options["block_size"]))
 
 
