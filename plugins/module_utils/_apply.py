@@ -108,7 +108,9 @@ class Applier:
                     action=each.steps[0].action,
                     resource=each.target.label,
                 )
-            self._settle(result, each, any(results[path].sent for path in each.target.after if path in results))
+            # A parent that was changed may have taken this one along. What was not there is not there now either.
+            moved = any(results[path].sent for path in each.target.after if path in results)
+            self._settle(result, each, moved and each.target.present and result.found is not None)
         except GcpError as error:
             result.error = error.about(each.steps[0].action, each.target.label)
             self._cloud.progress.event(f"{each.target.label}: FAILED: {error.message.splitlines()[0]}")

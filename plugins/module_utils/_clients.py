@@ -50,6 +50,8 @@ class Unreachable(LostReply):
 class Transport(Protocol):
     """What sends one request: the real one below, or a fake one in a test."""
 
+    credentials: Any
+
     def send(self, method: Method, params: Mapping[str, Any], body: Json | None) -> Json: ...
 
 

@@ -7,9 +7,9 @@ This file is private to the collection. Check mode is decided here, and nowhere 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from . import _report
 from ._apply import Applier, Result
@@ -167,3 +167,9 @@ def _failed(
     else:
         error.partial = {**_common(context, plans), "changed": False}
     return error
+
+
+def unless_checking(module: Any, change: Callable[[], None]) -> None:
+    """For the few changes that are none of Google's resources, such as a file."""
+    if not module.check_mode:
+        change()

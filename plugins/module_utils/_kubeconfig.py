@@ -1,132 +1,157 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright (c) 2026, the llm_d.gke contributors
-"""Access to a cluster without gcloud: endpoint, CA, and a short-lived token, on request in a kubeconfig.
+"""A kubeconfig with a short-lived token: made from what GKE says about a cluster, without gcloud or an exec plugin.
 
-This file is private to the collection.
+This file is private to the collection. An exec plugin would look for credentials of its own where the playbook runs,
+and find somebody else's in a pod on GKE; a token is what our own credentials gave.
 """
 
 from __future__ import annotations
 
 import base64
-import datetime
 import json
 import os
 import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-from ._errors import GcpError, Json, NotFoundError, StateError
-from ._module import Session
-from ._plan import Target
-from ._resources.cluster import CLUSTER
+from ._errors import GcpError, Json, StateError
 
-# A token that ends sooner than this is not worth starting a long task with.
-LEAST_LIFE = datetime.timedelta(minutes=10)
-_GET = "container.projects.locations.clusters.get"
+EXTENSION = "llm-d-gke"
 
 
-def spec() -> Json:
-    return {
-        "cluster": {"type": "str", "required": True},
-        "location": {"type": "str", "required": True},
-        "kubeconfig": {"type": "path"},
-        "allow_missing": {"type": "bool", "default": False},
-    }
+@dataclass(frozen=True)
+class Access:
+    """How to reach a cluster, and as whom."""
+
+    name: str
+    host: str
+    ca: str
+    token: str
+    # None: the token does not say.
+    expires: datetime | None
+    identity: str
+
+    @property
+    def expires_at(self) -> str:
+        return self.expires.strftime("%Y-%m-%dT%H:%M:%SZ") if self.expires else ""
+
+    @property
+    def ca_pem(self) -> str:
+        return base64.b64decode(self.ca).decode() if self.ca else ""
 
 
-def work(session: Session) -> Json:
-    """Reads the cluster, fetches a token, and writes the kubeconfig where one is asked for."""
-    params = session.params
-    scope = {"project": session.project, "location": params["location"]}
-    target = Target(CLUSTER, params["cluster"], scope)
-    try:
-        cluster = session.run.cloud.call(
-            _GET, target.params(_GET), deadline=session.run.deadline, resource=target.label
-        )
-    except NotFoundError as error:
-        if not params["allow_missing"]:
-            error.remedy = "Make the cluster first (llm_d.gke.gke_cluster), or correct its name and location."
-            raise
-        return {"changed": False, "exists": False, "host": "", "ca_cert": ""}
+def host_of(cluster: Json, private: bool) -> str:
+    """The URL of the API server."""
     endpoint = str(cluster.get("endpoint") or "")
-    authority = str((cluster.get("masterAuth") or {}).get("clusterCaCertificate") or "")
-    if not endpoint or not authority:
+    if private:
+        endpoint = str((cluster.get("privateClusterConfig") or {}).get("privateEndpoint") or "")
+    if not endpoint:
         raise StateError(
-            f"it has no endpoint yet (it is {cluster.get('status')})",
-            action="get credentials",
-            resource=target.label,
-            remedy="Wait until the cluster runs, then run the same task again.",
+            f"it has no {'private ' if private else ''}endpoint (status {cluster.get('status')})",
+            action="reach",
+            resource=f"cluster {cluster.get('name')}",
+            reason=str(cluster.get("status") or ""),
+            remedy="Wait until the cluster is RUNNING.",
         )
-    result: Json = {
-        "exists": True,
-        "host": f"https://{endpoint}",
-        "ca_cert": base64.b64decode(authority).decode(),
-        "version": cluster.get("currentMasterVersion") or "",
-        "changed": False,
-    }
-    token, expires = _token(session)
-    result["expires_at"] = expires.isoformat() if expires else ""
-    if not params["kubeconfig"]:
-        return {**result, "api_key": token}
-    path = Path(params["kubeconfig"])
-    text = render(target.name, result["host"], authority, token)
-    result["kubeconfig"] = str(path)
-    if _differs(path, text):
-        result["changed"] = True
-        if not session.check_mode:
-            _write(path, text)
-    return result
+    return f"https://{endpoint}"
 
 
-def _token(session: Session) -> tuple[str, datetime.datetime | None]:
-    """A token with enough life left, and its end (UTC; unknown for a token that was given)."""
-    from google.auth.transport.requests import Request
-
-    credentials: Any = session.transport.credentials
-    try:
-        if not credentials.valid or (credentials.expiry and credentials.expiry - _utc_now() < LEAST_LIFE):
-            credentials.refresh(Request())
-    except Exception as error:
-        raise GcpError(f"no token for the cluster: {error}", action="get credentials") from error
-    expiry = credentials.expiry
-    return str(credentials.token), expiry.replace(tzinfo=datetime.UTC) if expiry else None
-
-
-def _utc_now() -> datetime.datetime:
-    """Google's library keeps naive times, in UTC."""
-    return datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
-
-
-def render(name: str, host: str, authority: str, token: str) -> str:
-    """A kubeconfig with the token in it and no program to run; JSON, which every reader of YAML takes."""
-    entry = {"name": name}
-    document = {
+def render(access: Access) -> str:
+    """The file's text. JSON is YAML, and every Kubernetes client reads it."""
+    about = {"expires-at": access.expires_at, "identity": access.identity}
+    config = {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{**entry, "cluster": {"server": host, "certificate-authority-data": authority}}],
-        "users": [{**entry, "user": {"token": token}}],
-        "contexts": [{**entry, "context": {"cluster": name, "user": name}}],
-        "current-context": name,
+        "current-context": access.name,
+        "clusters": [
+            {"name": access.name, "cluster": {"server": access.host, "certificate-authority-data": access.ca}}
+        ],
+        "contexts": [{"name": access.name, "context": {"cluster": access.name, "user": access.name}}],
+        "users": [
+            {
+                "name": access.name,
+                "user": {"token": access.token, "extensions": [{"name": EXTENSION, "extension": about}]},
+            }
+        ],
     }
-    return json.dumps(document, indent=1) + "\n"
+    return json.dumps(config, indent=2) + "\n"
 
 
-def _differs(path: Path, text: str) -> bool:
+@dataclass(frozen=True)
+class Present:
+    """What a file on disk says, without its token."""
+
+    host: str = ""
+    ca: str = ""
+    identity: str = ""
+    expires_at: str = ""
+    mode: int = 0
+
+    def as_dict(self) -> Json:
+        return {"host": self.host, "identity": self.identity, "expires_at": self.expires_at}
+
+
+def read(path: Path) -> Present | None:
+    """None when there is no file; an empty description when it is not one of ours."""
     try:
-        return path.read_text(encoding="utf-8") != text
-    except OSError:
+        text = path.read_text(encoding="utf-8")
+        mode = path.stat().st_mode & 0o777
+    except FileNotFoundError:
+        return None
+    try:
+        config = json.loads(text)
+        cluster = config["clusters"][0]["cluster"]
+        about = config["users"][0]["user"]["extensions"][0]["extension"]
+        return Present(
+            str(cluster["server"]),
+            str(cluster["certificate-authority-data"]),
+            str(about["identity"]),
+            str(about["expires-at"]),
+            mode,
+        )
+    except (ValueError, KeyError, IndexError, TypeError):
+        return Present(mode=mode)
+
+
+def differences(present: Present | None, access: Access, now: datetime, least: timedelta) -> list[str]:
+    """Why the file has to be written; empty when it serves."""
+    if present is None:
+        return ["there is no file"]
+    reasons = []
+    if present.host != access.host:
+        reasons.append("host")
+    if present.ca != access.ca:
+        reasons.append("ca_cert")
+    if present.identity != access.identity:
+        reasons.append("identity")
+    if present.mode != 0o600:
+        reasons.append("mode")
+    if not reasons and _too_old(present.expires_at, now, least):
+        reasons.append("token")
+    return reasons
+
+
+def _too_old(expires_at: str, now: datetime, least: timedelta) -> bool:
+    try:
+        expires = datetime.strptime(expires_at, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
         return True
+    return expires - now < least
 
 
-def _write(path: Path, text: str) -> None:
-    """In one step, and never readable by others, not even for a moment."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+def write(path: Path, text: str) -> None:
+    """All or nothing, and never readable for others, not even for a moment."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise GcpError(f"cannot write it: {error}", action="write", resource=str(path)) from error
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), 0o600)
             file.write(text)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+        os.replace(temporary, path)
+    except OSError as error:
+        Path(temporary).unlink(missing_ok=True)
+        raise GcpError(f"cannot write it: {error}", action="write", resource=str(path)) from error
