@@ -47,3 +47,12 @@ options:
     type: bool
     default: false
 """
+
+    PACE = r"""
+options:
+  poll_interval:
+    description:
+      - The shortest pause between two looks, in seconds. Pauses grow to 7.5 times of it.
+    type: float
+    default: 2.0
+"""

@@ -8,7 +8,7 @@ This file is private to the collection.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from . import _ownership as ownership
@@ -49,14 +49,20 @@ def wait_options(timeout: int) -> Json:
     }
 
 
-def argument_spec(options: Json, *, timeout: int, states: bool = True, owned: bool = True) -> Json:
+def argument_spec(
+    options: Json, *, timeout: int, states: Sequence[str] = ("present", "absent"), owned: bool = True
+) -> Json:
     """The options of a module that converges something."""
     spec: Json = {**options, **AUTH_OPTIONS, **wait_options(timeout)}
-    if states:
-        spec["state"] = {"type": "str", "choices": ["present", "absent"], "default": "present"}
+    spec["state"] = {"type": "str", "choices": list(states), "default": states[0]}
     if owned:
         spec |= OWNERSHIP_OPTIONS
     return spec
+
+
+def argument_spec_of_look(options: Json) -> Json:
+    """The options of a module that only looks at Google Cloud."""
+    return {**options, **AUTH_OPTIONS, "poll_interval": wait_options(0)["poll_interval"]}
 
 
 def policy(params: Mapping[str, Any]) -> Policy:

@@ -21,6 +21,7 @@ from .._clients import Cloud
 from .._clock import Deadline
 from .._errors import DisabledError, GcpError, Json, NotFoundError
 from .._fields import link_path, same_link
+from .._module import connect
 from .._plan import Kind, Policy, Target
 
 
@@ -101,7 +102,6 @@ CSI_DRIVER = "pd.csi.storage.gke.io"
 OPTIONS: Json = {
     "network": {"type": "str", "required": True},
     "cluster": {"type": "str"},
-    "location": {"type": "str"},
 }
 
 
@@ -375,6 +375,7 @@ class LeftoversDeclaration:
         return {
             "leftovers": described(self.left, chain(self.inventory)),
             "incomplete": sorted(set(self.inventory.unreachable)),
+            "clusters": self.inventory.clusters,
         }
 
 
@@ -389,3 +390,16 @@ def described(left: Mapping[str, Json], edges: Mapping[str, set[str]]) -> list[J
         }
         for path in left
     ]
+
+
+def list_leftovers(params: Mapping[str, Any]) -> Json:
+    """What is left, told and not touched."""
+    identity, cloud, deadline = connect(params)
+    cloud.patience.activation = 0
+    declaration = LeftoversDeclaration(params, identity.project, Policy())
+    try:
+        declaration.find(cloud, deadline)
+    except DisabledError:
+        # Without the compute API there is no network, and nothing on it.
+        declaration.inventory = Inventory({part.collection: {} for part in PARTS})
+    return {"changed": False, "gcp_actions": list(cloud.actions), **declaration.result({}, {})}
