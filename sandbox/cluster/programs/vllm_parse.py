@@ -47,11 +47,13 @@ def parse(site: Path, arguments: Sequence[str], cache: Path | None) -> Parsed:
             if known.is_file():
                 return Parsed(**json.loads(known.read_text()))
             found = parse_in_subprocess(site, arguments)
+            if found.status not in (0, 2):  # not an answer of the parser, but an accident
+                return found
             partial = known.with_suffix(f".{os.getpid()}")
             partial.write_text(json.dumps(found.__dict__))
             partial.replace(known)
             return found
-    except (PermissionError, FileNotFoundError, OSError):
+    except OSError:  # the cache is an optimisation
         return parse_in_subprocess(site, arguments)
 
 

@@ -32,6 +32,8 @@ SERVER = frozenset(_SERVER.split())
 # The benchmark's libraries, which the parser only mentions: without them it starts in a quarter of the time.
 _BENCHMARK = "aiohttp httpx huggingface_hub numpy safetensors tokenizers tqdm transformers"
 BENCHMARK = frozenset(_BENCHMARK.split())
+# The parser's, which the benchmark only mentions.
+PARSER = frozenset(["pydantic", "pydantic_core"])
 VLLM_FOR_PARSER = ("vllm._C", "vllm.ir", "vllm.multimodal.", "vllm.v1.attention.")
 VLLM_FOR_BENCHMARK = (
     *("vllm._C", "vllm.config", "vllm.distributed", "vllm.engine", "vllm.entrypoints", "vllm.inputs", "vllm.lora"),

@@ -23,6 +23,9 @@ from sandbox.cluster.programs.vllm_parse import parse
 def main(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:
     """Serve until told to stop; the exit status is vLLM's."""
     tools = Path(environment.get("LLM_D_TOOLS") or Path(__file__).resolve().parents[4] / ".tools")
+    if not (tools / "vllm").is_dir():
+        sys.stderr.write(f"vllm: {tools}/vllm is missing: run the set-up (make sandbox) again\n")
+        return 127
     cache = environment.get("LLM_D_PARSE_CACHE")
     parsed = parse(tools / "vllm", arguments, Path(cache) if cache else None)
     sys.stderr.write(parsed.stderr)
