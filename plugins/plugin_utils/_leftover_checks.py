@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from ..module_utils._resources.leftovers import PARTS
+
 AGAIN = "Run the playbook teardown again; if it stays, delete it by hand."
-FOREIGN = "It is not known to be of this deployment, so it was left: delete it by hand, then run the playbook again."
+UNSEEN = "Run the playbook teardown again: what cannot be listed cannot be proved to be gone."
+SWEPT_KINDS = tuple(dict.fromkeys(part.noun for part in PARTS))
 
 
 def teardown_checks(
@@ -17,23 +20,26 @@ def teardown_checks(
     """One check for each kind of resource that could be left.
 
     ``kinds`` are those that our own declarations speak of, ``plans`` what the modules would still delete of them, and
-    ``leftovers`` what ``gcp_leftovers_info`` found on the network. A kind that was looked at and had nothing is a check
-    as well: it is the proof."""
-    found: dict[str, dict[str, str]] = {kind: {} for kind in [*kinds, *leftovers.get("counts", {})]}
+    ``leftovers`` what ``gcp_leftovers_info`` found on the network, if it looked. A kind that was looked at and had
+    nothing is a check as well: it is the proof."""
+    looked = "leftovers" in leftovers
+    found: dict[str, set[str]] = {kind: set() for kind in [*kinds, *(SWEPT_KINDS if looked else ())]}
     for step in plans:
         kind, _, name = str(step["resource"]).rpartition(" ")
-        found.setdefault(kind, {})[name] = AGAIN
-    for resource in leftovers.get("resources", []):
-        remedy = FOREIGN if resource.get("foreign") else AGAIN
-        found.setdefault(resource["kind"], {}).setdefault(resource["name"], remedy)
-    return [_check(kind, names) for kind, names in found.items()]
+        found.setdefault(kind, set()).add(name)
+    for resource in leftovers.get("leftovers", []):
+        found.setdefault(resource["kind"], set()).add(resource["name"])
+    for path in leftovers.get("clusters", []):
+        found.setdefault("cluster", set()).add(path.rpartition("/")[2])
+    checks = [_check(f"no {kind} is left", names, AGAIN) for kind, names in found.items()]
+    return [*checks, _check("no place was out of sight", leftovers["incomplete"], UNSEEN)] if looked else checks
 
 
-def _check(kind: str, names: Mapping[str, str]) -> dict[str, Any]:
+def _check(name: str, against: Collection[str], remedy: str) -> dict[str, Any]:
     return {
-        "name": f"no {kind} is left",
-        "passed": not names,
+        "name": name,
+        "passed": not against,
         "expected": "none",
-        "actual": ", ".join(sorted(names)) or "none",
-        "remedy": " ".join(sorted(set(names.values()))),
+        "actual": ", ".join(sorted(against)) or "none",
+        "remedy": remedy if against else "",
     }

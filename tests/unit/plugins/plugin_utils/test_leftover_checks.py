@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from plugins.plugin_utils._leftover_checks import AGAIN, FOREIGN, teardown_checks
+from plugins.plugin_utils._leftover_checks import AGAIN, SWEPT_KINDS, teardown_checks
 
 KINDS = ["cluster", "node pool", "network"]
-NOTHING: dict[str, Any] = {"resources": [], "counts": {"forwarding rule": 0, "firewall rule": 0}}
+NOTHING: dict[str, Any] = {"leftovers": [], "incomplete": [], "clusters": []}
 
 
 def by_name(*arguments: Any) -> dict[str, dict[str, Any]]:
@@ -18,13 +18,9 @@ def by_name(*arguments: Any) -> dict[str, dict[str, Any]]:
 
 def test_nothing_left_is_a_check_for_each_kind() -> None:
     checks = teardown_checks(KINDS, [], NOTHING)
-    assert [check["name"] for check in checks] == [
-        "no cluster is left",
-        "no node pool is left",
-        "no network is left",
-        "no forwarding rule is left",
-        "no firewall rule is left",
-    ]
+    names = [check["name"] for check in checks]
+    assert names == [*(f"no {kind} is left" for kind in (*KINDS, *SWEPT_KINDS)), "no place was out of sight"]
+    assert {"forwarding rule", "network endpoint group", "firewall rule", "disk"} <= set(SWEPT_KINDS)
     assert all(check["passed"] and check["actual"] == "none" and check["remedy"] == "" for check in checks)
 
 
@@ -42,14 +38,28 @@ def test_what_is_on_the_way_out_is_still_there() -> None:
     assert not by_name(KINDS, [{"action": "wait", "resource": "cluster c"}], NOTHING)["no cluster is left"]["passed"]
 
 
-def test_leftovers_count_whoever_made_them_but_the_remedy_differs() -> None:
-    resources = [
-        {"kind": "forwarding rule", "name": "gkegw1-a", "foreign": False},
-        {"kind": "firewall rule", "name": "somebodys", "foreign": True},
+def test_leftovers_count_and_so_does_a_cluster_of_somebody_else_on_our_network() -> None:
+    found = {
+        **NOTHING,
+        "leftovers": [{"kind": "forwarding rule", "name": "gkegw1-a", "path": "projects/p/…", "uses": []}],
+        "clusters": ["projects/p/locations/r/clusters/theirs"],
+    }
+    checks = by_name(["network"], [], found)
+    assert checks["no forwarding rule is left"]["actual"] == "gkegw1-a"
+    assert checks["no cluster is left"]["actual"] == "theirs"
+
+
+def test_what_could_not_be_listed_proves_nothing() -> None:
+    check = by_name(KINDS, [], {**NOTHING, "incomplete": ["regions/us-east5"]})["no place was out of sight"]
+    assert check["passed"] is False
+    assert check["actual"] == "regions/us-east5"
+
+
+def test_without_a_look_at_the_network_only_our_own_kinds_are_judged() -> None:
+    """Somebody else's network: what is on it is not ours to judge."""
+    assert [check["name"] for check in teardown_checks(["node pool"], [], {"skipped": True})] == [
+        "no node pool is left"
     ]
-    checks = by_name(KINDS, [], {**NOTHING, "resources": resources})
-    assert checks["no forwarding rule is left"]["remedy"] == AGAIN
-    assert checks["no firewall rule is left"]["remedy"] == FOREIGN
 
 
 def test_a_kind_nobody_announced_is_not_lost() -> None:
