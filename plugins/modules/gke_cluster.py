@@ -313,12 +313,14 @@ options:
         suboptions:
           cluster_dns:
             description:
-              - The provider, such as V(CLOUD_DNS).
+              - The provider.
             type: str
+            choices: [PLATFORM_DEFAULT, CLOUD_DNS, KUBE_DNS]
           cluster_dns_scope:
             description:
-              - The scope, such as V(CLUSTER_SCOPE).
+              - The scope.
             type: str
+            choices: [CLUSTER_SCOPE, VPC_SCOPE]
           cluster_dns_domain:
             description:
               - The domain.

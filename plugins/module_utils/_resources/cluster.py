@@ -144,8 +144,16 @@ ROWS = (
         "bool",
         update=desired("desiredDefaultEnablePrivateNodes", "networkConfig.defaultEnablePrivateNodes"),
     ),
-    Field("network_config.dns_config.cluster_dns", update=DNS),
-    Field("network_config.dns_config.cluster_dns_scope", update=DNS),
+    Field(
+        "network_config.dns_config.cluster_dns",
+        choices=("PLATFORM_DEFAULT", "CLOUD_DNS", "KUBE_DNS"),
+        update=DNS,
+    ),
+    Field(
+        "network_config.dns_config.cluster_dns_scope",
+        choices=("CLUSTER_SCOPE", "VPC_SCOPE"),
+        update=DNS,
+    ),
     Field("network_config.dns_config.cluster_dns_domain", update=DNS),
     Field(
         "workload_identity_config.workload_pool",
