@@ -44,8 +44,9 @@ lint: setup ## style and types
 unit: setup ## pure functions: seconds
 	python -m pytest tests/unit -q
 
+# Each file brings its own sandbox, so files run beside each other; most of their time is waiting.
 integration: setup ## modules, sandbox and playbooks, as people run them
-	python -m pytest tests/sandbox tests/integration -q
+	python -m pytest tests/sandbox tests/integration -q -n 3 --dist loadfile
 
 molecule: setup ## the whole life cycle by molecule
 	molecule test
