@@ -10,7 +10,7 @@ import venv
 import zipfile
 from pathlib import Path
 
-from .cache import CHECKOUT, digest, link, made_once, require_space
+from .cache import CHECKOUT, cache_root, digest, link, locked, made_once, require_space
 from .console import SetupError, run, say
 
 VENV = CHECKOUT / ".venv"
@@ -21,23 +21,36 @@ _REMEDY = "See above; a package index that does not answer is the usual reason. 
 
 
 def make_venv() -> None:
-    """``.venv`` with requirements-dev.txt; done again when that file or the Python changes."""
+    """``.venv`` with requirements-dev.txt: a link into the cache, shared by all checkouts with the same requirements.
+
+    A real folder of that name is somebody's own: it is kept, and what is missing is installed into it.
+    """
     wanted = digest(CHECKOUT / "requirements-dev.txt", sys.version)
-    stamp = VENV / ".ready"
-    if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
-        return
-    require_space(CHECKOUT, 1.0, "The virtual environment")
-    say("Python packages into .venv (about a minute the first time)")
-    if not (VENV / "bin" / "python").exists():
-        venv.EnvBuilder(with_pip=True, symlinks=True).create(VENV)
+    own = VENV.is_dir() and not VENV.is_symlink()
+    # Not made elsewhere and renamed, as other things are: its programs carry its path.
+    folder = VENV if own else cache_root() / f"venv-{wanted}"
+    stamp = folder / ".ready"
+    with locked("venv"):
+        if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
+            _install(folder)
+            stamp.write_text(wanted, encoding="utf-8")
+    if not own:
+        link(folder, VENV)
+
+
+def _install(folder: Path) -> None:
+    require_space(folder, 1.0, "The virtual environment")
+    say("Python packages (about a minute, once a machine)")
+    python = folder / "bin" / "python"
+    if not python.exists():
+        venv.EnvBuilder(with_pip=True, symlinks=True).create(folder)
     run(
-        [VENV / "bin" / "python", "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar=off",
+        [python, "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar=off",
          "-r", CHECKOUT / "requirements-dev.txt"],
         step="pip install",
         remedy=_REMEDY,
         progress=lambda count, line: f"  {line[:100]}",
     )  # fmt: skip
-    stamp.write_text(wanted, encoding="utf-8")
 
 
 def make_collections() -> None:
