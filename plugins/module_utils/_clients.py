@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.util
 import json
+import sys
 import threading
 import uuid
 from collections.abc import Iterator, Mapping
@@ -251,10 +253,27 @@ def _payload(request_class: Any, method: Method, params: Mapping[str, Any], body
 
 
 def _library(api: str) -> Any:
+    """The module with the request messages of an API."""
     try:
+        if api == "compute":
+            _skip_unused_services("google.cloud.compute_v1")
+            return importlib.import_module("google.cloud.compute_v1.types.compute")
         return importlib.import_module(f"google.cloud.{api}_v1")
     except ImportError as error:
         raise missing(f"google-cloud-{api}", error) from error
+
+
+def _skip_unused_services(package: str) -> None:
+    """Lets parts of a package be imported without the package's own list of imports.
+
+    Compute's imports more than a hundred services, which takes longer than most tasks; we use a few.
+    """
+    if package in sys.modules:
+        return
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.submodule_search_locations is None:
+        raise ModuleNotFoundError(f"No module named {package!r}", name=package)
+    sys.modules[package] = importlib.util.module_from_spec(spec)
 
 
 def _authorized_session(credentials: Any) -> Any:
