@@ -260,6 +260,11 @@ _ALL = [
     ),
     _container("operations.list", "GET", "{parent}/operations", "list_operations", "ListOperationsRequest"),
     _container("operations.get", "GET", "{name}", "get_operation", "GetOperationRequest"),
+    # Without the client library, whose import would cost more than these looks.
+    Method("compute.zones.get", "GET", "compute/v1/projects/{project}/zones/{zone}"),
+    Method("compute.machineTypes.get", "GET", "compute/v1/projects/{project}/zones/{zone}/machineTypes/{machineType}"),
+    Method("compute.reservations.get", "GET", "compute/v1/projects/{project}/zones/{zone}/reservations/{reservation}"),
+    Method("compute.reservations.aggregatedList", "GET", "compute/v1/projects/{project}/aggregated/reservations"),
     Method("serviceusage.services.list", "GET", "v1/projects/{project}/services"),
     Method("serviceusage.services.batchEnable", "POST", "v1/projects/{project}/services:batchEnable"),
     Method("serviceusage.services.disable", "POST", "v1/projects/{project}/services/{service}:disable"),
