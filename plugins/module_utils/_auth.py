@@ -170,7 +170,8 @@ def load_credentials(identity: Identity, endpoints: Endpoints) -> Any:
         else:
             found, _project = google.auth.default(scopes=scopes)
     except (google.auth.exceptions.GoogleAuthError, ValueError, OSError) as error:
-        raise AuthError(f"no usable credentials ({identity.kind}): {error}") from error
+        source = f" from {identity.file}" if identity.kind == "serviceaccount" and identity.file else ""
+        raise AuthError(f"no usable credentials ({identity.kind}{source}): {error}") from error
     if endpoints.token and hasattr(found, "with_token_uri") and identity.kind != "accesstoken":
         # A key names its own token service; like gcloud, the override wins over it.
         found = found.with_token_uri(endpoints.token)

@@ -16,13 +16,14 @@ import json
 import sys
 import threading
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ._auth import Endpoints, missing
 from ._clock import Clock, Deadline, Pace
 from ._errors import (
+    Abandoned,
     ApiError,
     AuthError,
     BusyError,
@@ -39,6 +40,12 @@ from ._progress import Progress
 
 USER_AGENT = "llm_d.gke/0.1.0 (Ansible collection)"
 READ_TIMEOUT = 60.0
+# What google-auth says when it is to refresh a bare access token, which is when Google answered 401.
+NO_REFRESH = "necessary fields need to refresh the access token"
+REFUSED = (
+    "They may have expired or been revoked, or this machine's clock is wrong. Log in again (`gcloud auth "
+    "application-default login`), or make a new key."
+)
 # Compute's `wait` answers after two minutes at the latest.
 WAIT_TIMEOUT = 150.0
 
@@ -84,6 +91,8 @@ class Cloud:
     progress: Progress = field(default_factory=Progress)
     actions: list[str] = field(default_factory=list)
     retries: int = 0
+    # Whether anybody still waits for what is asked.
+    wanted: Callable[[], bool] = lambda: True
     _contacted: bool = False
 
     def call(
@@ -105,15 +114,18 @@ class Cloud:
             params["requestId"] = str(uuid.uuid4())
         trouble = Trouble(self, method, deadline, resource)
         while True:
+            if not self.wanted():
+                raise Abandoned("the run that asked for it is gone", action=method_id, resource=resource)
             self.actions.append(f"{method.verb} {method.url_path(params)}")
             try:
                 answer = self.transport.send(method, params, body)
             except ApiError as error:
-                error.about(method_id, resource)
-                trouble.wait_out(error)
+                error.method = method_id
+                trouble.wait_out(error.about("", resource))
                 self.retries += 1
             except GcpError as error:
-                raise error.about(method_id, resource) from error
+                error.method = method_id
+                raise error.about("", resource) from error
             else:
                 self._contacted = True
                 return answer
@@ -141,7 +153,7 @@ class Trouble:
         self._since = cloud.clock.now()
         self._last_reason = ""
 
-    def wait_out(self, error: ApiError) -> None:
+    def wait_out(self, error: GcpError) -> None:
         """Returns when it is time to try again; raises the error when it is not to be tried again."""
         limit = self._limit(error)
         waited = self._cloud.clock.now() - self._since
@@ -159,7 +171,7 @@ class Trouble:
         pause = max(self._cloud.clock.spread(next(self._pauses)), float(error.details.get("retry_after") or 0))
         self._cloud.clock.sleep(min(pause, max(self._deadline.left(), 0.05)))
 
-    def _limit(self, error: ApiError) -> float | None:
+    def _limit(self, error: GcpError) -> float | None:
         """How many seconds this kind of error is waited out; None: not at all."""
         patience = self._cloud.patience
         if isinstance(error, BusyError):
@@ -344,7 +356,12 @@ def _translated(error: Exception) -> GcpError:
     if isinstance(error, google.auth.exceptions.GoogleAuthError):
         if getattr(error, "retryable", False):
             return Unreachable(f"the token service is in trouble: {error}")
-        return AuthError(f"Google refused the credentials: {error}")
+        if NO_REFRESH in str(error):
+            return AuthError(
+                "Google does not accept the access token: it has expired, or never was one",
+                remedy="Give a fresh one: `gcloud auth print-access-token`.",
+            )
+        return AuthError(f"Google refused the credentials: {error}", remedy=REFUSED)
     if isinstance(error, requests.exceptions.ConnectionError):
         refused = any(
             text in str(error) for text in ("Connection refused", "Failed to establish", "NameResolutionError")

@@ -42,6 +42,8 @@ class GcpError(Exception):
         self.remedy = remedy or remedy_for(reason, message) or self.default_remedy
         self.details = details or {}
         self.partial: Json = {}
+        # The API method that was refused, if it was one.
+        self.method = ""
 
     def about(self, action: str, resource: str) -> GcpError:
         """The same error, told which action on which resource it belongs to (the innermost one to know wins)."""
@@ -50,7 +52,7 @@ class GcpError(Exception):
         return self
 
     def headline(self) -> str:
-        subject = " ".join(part for part in (self.action, self.resource) if part)
+        subject = " ".join(part for part in (self.action or self.method, self.resource) if part)
         status = " ".join(str(part) for part in (self.code, self.reason) if part)
         text = self.message.rstrip()
         if subject:
@@ -62,6 +64,7 @@ class GcpError(Exception):
     def as_failure(self) -> Json:
         return {
             "action": self.action,
+            "method": self.method,
             "resource": self.resource,
             "code": self.code,
             "reason": self.reason,
@@ -147,10 +150,19 @@ class TimeLimit(GcpError):
     """wait_timeout is over. What was started goes on in Google Cloud."""
 
 
+class Abandoned(GcpError):
+    """The run that asked for this is gone: nothing more is asked for."""
+
+    default_remedy = "Run the playbook again: it goes on from what is there."
+
+
 class OwnershipError(GcpError):
     """The resource is there, but it does not carry our mark."""
 
-    default_remedy = "Choose another name, or set `adopt: true` to take it over."
+    default_remedy = (
+        "Choose another name (in the playbooks: deployment_prefix), use it as it is (deployment_network_manage or "
+        "deployment_cluster_manage: false), or set `adopt: true` of the module to take it over."
+    )
 
 
 class ImmutableError(GcpError):
@@ -235,6 +247,11 @@ REMEDIES: tuple[tuple[re.Pattern[str], str], ...] = (
     (
         re.compile(r"SERVICE_DISABLED|accessNotConfigured|has not been used in project .* before or it is disabled"),
         "Enable the API (llm_d.gke.gcp_project_services, or `gcloud services enable`), wait a minute, and run again.",
+    ),
+    (
+        re.compile(r"Permission denied to enable service|AUTH_PERMISSION_DENIED"),
+        "Have somebody enable the APIs who may (`gcloud services enable` with the names above), or give the identity "
+        "roles/serviceusage.serviceUsageAdmin, and run again.",
     ),
     (
         re.compile(r"CREDENTIALS_MISSING|UNAUTHENTICATED|authError"),

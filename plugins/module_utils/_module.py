@@ -17,6 +17,7 @@ from ._clients import Cloud, GoogleTransport, Patience
 from ._clock import Clock, Deadline, Pace
 from ._converge import Context, Declaration, converge
 from ._errors import Json, OptionError
+from ._lifeline import RUN_PROCESS, lifeline
 from ._plan import Policy
 from ._progress import Progress
 
@@ -86,6 +87,7 @@ def connect(params: Mapping[str, Any], environ: Mapping[str, str] | None = None)
     pace = Pace(interval)
     transport = GoogleTransport(load_credentials(identity, endpoints), endpoints)
     cloud = Cloud(transport, clock, pace, Patience.from_pace(pace), _progress(environ, clock))
+    cloud.wanted = lifeline(environ.get(RUN_PROCESS) or "")
     return identity, cloud, Deadline.after(clock, float(params.get("wait_timeout") or 600))
 
 

@@ -92,7 +92,8 @@ def _of_reservation(want: Wanted, found: Found) -> Iterator[str]:
         else:
             yield (
                 f"{name} does not exist: correct deployment_reservation (`gcloud compute reservations list`; one of"
-                " another project is projects/OWNER/reservations/NAME), or set deployment_capacity to on_demand or spot."
+                " another project is projects/OWNER/reservations/NAME), or set deployment_capacity to on_demand or"
+                " spot."
             )
         return
     specific = found.reservation.get("specificReservation") or {}
