@@ -8,6 +8,7 @@ again and planning again; so there is no state but Google's.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import queue
 import threading
@@ -113,6 +114,10 @@ class Applier:
             self._settle(result, each, moved and each.target.present and result.found is not None)
         except GcpError as error:
             result.error = error.about(each.steps[0].action, each.target.label)
+            if result.sent or each.waits:
+                # What a failure leaves behind is part of the report.
+                with contextlib.suppress(GcpError):
+                    result.found = self._look(each.target)
             self._cloud.progress.event(f"{each.target.label}: FAILED: {error.message.splitlines()[0]}")
         except Exception as error:
             # A thread has no caller that would see a mistake of ours.
