@@ -50,6 +50,7 @@ class FakeGoogle:
         self.polls = 2
         self.sent: list[str] = []
         self.before: list[Exception | None] = []
+        self.looking: list[Exception | None] = []
         self.after: list[Exception | None] = []
         self.failing: dict[str, Json] = {}
         self.in_flight = 0
@@ -58,7 +59,9 @@ class FakeGoogle:
 
     def send(self, method: Any, params: Mapping[str, Any], body: Json | None) -> Json:
         with self._lock:
-            if not method.reads:
+            if method.reads:
+                self._trouble(self.looking)
+            else:
                 self.sent.append(f"{method.verb} {method.url_path(params)}")
                 self._trouble(self.before)
             answer = getattr(self, "_" + method.id.rpartition("locations.")[2].replace(".", "_"))(params, body)

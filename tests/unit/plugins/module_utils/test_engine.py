@@ -281,3 +281,51 @@ def test_progress_is_said_when_something_changes_and_now_and_then() -> None:
     assert any(line.startswith("node pool a: creating") for line in lines)
     assert lines[-1].startswith("node pool a: created")
     assert len(lines) < 12
+
+
+DISABLED = {
+    "code": 403,
+    "message": "Kubernetes Engine API has not been used in project p before or it is disabled.",
+    "details": [
+        {"@type": "x/google.rpc.ErrorInfo", "reason": "SERVICE_DISABLED", "metadata": {"service": "container"}}
+    ],
+}
+
+
+def disabled(count: int) -> list[Exception | None]:
+    return [from_answer(403, {"error": DISABLED}) for _ in range(count)]
+
+
+def test_an_api_that_was_just_enabled_is_given_time() -> None:
+    google = FakeGoogle()
+    google.looking = disabled(5)
+    run = context(google)
+    assert converge(declared(["a"]), run)["changed"]
+    assert run.cloud.retries == 5
+
+
+def test_an_api_that_is_off_is_told_within_a_bound() -> None:
+    google = FakeGoogle()
+    google.looking = disabled(10_000)
+    run = context(google)
+    with pytest.raises(ApiError, match="it is disabled") as caught:
+        converge(declared(["a"]), run)
+    assert run.deadline.elapsed() < 120
+    assert "gcp_project_services" in caught.value.as_result()["msg"]
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_an_api_that_is_off_has_nothing_to_remove(check: bool) -> None:
+    google = FakeGoogle()
+    google.looking = disabled(10_000)
+    run = context(google, check=check)
+    assert not converge(declared(["a"], state="absent"), run)["changed"]
+    assert len(run.warnings) == 1 and len(run.cloud.actions) == 1
+
+
+def test_check_mode_takes_an_api_that_is_off_for_empty() -> None:
+    google = FakeGoogle()
+    google.looking = disabled(10_000)
+    run = context(google, check=True)
+    assert [step["action"] for step in converge(declared(["a"]), run)["plan"]] == ["create"]
+    assert "not enabled" in run.warnings[0] and len(run.cloud.actions) == 1
