@@ -21,8 +21,8 @@ options:
   wait_timeout:
     description:
       - How many seconds to wait at most, for everything that the task does together.
-      - When time is over, the task fails and names the operation. What was started goes on in Google Cloud, and the next
-        run of the same task waits for it.
+      - When time is over, the task fails and names the operation. What was started goes on in Google Cloud, and the
+        next run of the same task waits for it.
       - The default depends on the module.
     type: int
   poll_interval:
@@ -37,7 +37,8 @@ options:
   deployment:
     description:
       - The name of the deployment that this belongs to.
-      - What the task makes is marked with it. It does not touch what carries another mark, or none, unless O(adopt=true).
+      - What the task makes is marked with it. It does not touch what carries another mark, or none, unless
+        O(adopt=true).
       - The mark is the label C(llm-d-deployment). Where Google has no labels, it stands in the description.
       - Without it, resources are known by their name alone.
     type: str
