@@ -209,6 +209,8 @@ PASSING = re.compile(
     re.IGNORECASE,
 )
 
+# A 429 that no waiting cures, unlike those about operations and rates: what is reserved is used up.
+USED_UP = re.compile(r"[Rr]eservation .*(insufficient|exhausted|not enough|no capacity|fully)|RESERVATION_CAPACITY")
 BLOCKER = re.compile(r"already being used by '([^']+)'")
 TOPOLOGY_REFUSAL = re.compile(r"TPU topology can't be specified with single-host TPU slice pool")
 
@@ -241,7 +243,7 @@ REMEDIES: tuple[tuple[re.Pattern[str], str], ...] = (
         "projects/OWNER/reservations/NAME).",
     ),
     (
-        re.compile(r"[Rr]eservation .*(insufficient|exhausted|not enough|no capacity|fully)|RESERVATION_CAPACITY"),
+        USED_UP,
         "The reservation is in use up to its size: delete what uses it, or have it enlarged.",
     ),
     (
@@ -311,6 +313,7 @@ def _class_for(code: int, reason: str, legacy: str, message: str) -> type[ApiErr
         (reason == "SERVICE_DISABLED" or legacy == "accessNotConfigured", DisabledError),
         (legacy == "resourceInUseByAnotherResource" or "is already being used by" in message, InUseError),
         (code == 404, NotFoundError),
+        (bool(USED_UP.search(message)), ApiError),
         (code == 429, BusyError),
         (code in (400, 403, 409) and bool(PASSING.search(message)), BusyError),
         (legacy in ("resourceNotReady", "operationInProgress"), BusyError),
