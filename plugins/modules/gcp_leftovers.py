@@ -34,6 +34,11 @@ options:
       - The name of the cluster that was there.
       - Disks have no network; those that carry its label C(goog-k8s-cluster-name) and are used by nothing count.
     type: str
+  deployment:
+    description:
+      - The deployment whose network it is.
+      - Nothing is left over on a network that does not carry its mark; what is there is somebody else's.
+    type: str
   state:
     description:
       - Only V(absent) makes sense.

@@ -102,6 +102,7 @@ CSI_DRIVER = "pd.csi.storage.gke.io"
 OPTIONS: Json = {
     "network": {"type": "str", "required": True},
     "cluster": {"type": "str"},
+    "deployment": {"type": "str"},
 }
 
 
@@ -116,6 +117,14 @@ class Inventory:
     unreachable: list[str] = field(default_factory=list)
     # Clusters that live on the network, by path.
     clusters: list[str] = field(default_factory=list)
+    # Whose mark the network carries; None when there is no network, or nobody asked.
+    owner: str | None = None
+
+    def seen_by(self, deployment: str) -> Inventory:
+        """On somebody else's network nothing is left over, and no cluster is in the way: all of it is theirs."""
+        if not deployment or self.owner in (None, ownership.mark_value(deployment)):
+            return self
+        return Inventory({part.collection: {} for part in PARTS}, self.unreachable, owner=self.owner)
 
     def everything(self) -> dict[str, Json]:
         return {path: item for items in self.items.values() for path, item in items.items()}
@@ -237,17 +246,18 @@ def same_network(item: Json, network: str) -> bool:
 # ---- looking -------------------------------------------------------------------------------------------------------
 
 
-def take_inventory(cloud: Cloud, deadline: Deadline, project: str, network: str) -> Inventory:
-    """Lists every kind, beside each other."""
+def take_inventory(cloud: Cloud, deadline: Deadline, project: str, network: str, *, owned: bool = False) -> Inventory:
+    """Lists every kind, beside each other; and whose the network is, if that matters."""
     lists = {**LISTS, "subnetworks": "compute.subnetworks.aggregatedList"}
     looks = {
         collection: partial(_listed, cloud, deadline, method, project, aggregated=method.endswith("aggregatedList"))
         for collection, method in lists.items()
     }
-    with ThreadPoolExecutor(len(looks) + 1) as pool:
+    with ThreadPoolExecutor(len(looks) + 2) as pool:
         answers = {collection: pool.submit(look) for collection, look in looks.items()}
         clusters = pool.submit(_clusters_on, cloud, deadline, project, network)
-        inventory = Inventory(clusters=clusters.result())
+        owner = pool.submit(_owner_of, cloud, deadline, network) if owned else None
+        inventory = Inventory(clusters=clusters.result(), owner=owner.result() if owner else None)
         for collection, answer in answers.items():
             items, unreachable = answer.result()
             inventory.items[collection] = items
@@ -296,6 +306,16 @@ def _clusters_on(cloud: Cloud, deadline: Deadline, project: str, network: str) -
     ]
 
 
+def _owner_of(cloud: Cloud, deadline: Deadline, network: str) -> str | None:
+    """The deployment whose mark the network carries, empty for none; None when there is no network."""
+    _, project, _, _, name = network.split("/")
+    try:
+        found = cloud.call("compute.networks.get", {"project": project, "network": name}, deadline=deadline)
+    except NotFoundError:
+        return None
+    return ownership.owner(found, "description")
+
+
 # ---- declaration ---------------------------------------------------------------------------------------------------
 
 
@@ -338,7 +358,9 @@ class LeftoversDeclaration:
         return link_path(name) if "/" in name else f"projects/{self.project}/global/networks/{name}"
 
     def find(self, cloud: Cloud, deadline: Deadline) -> Mapping[str, Json]:
-        self.inventory = take_inventory(cloud, deadline, self.project, self.network)
+        deployment = str(self.params.get("deployment") or "")
+        listed = take_inventory(cloud, deadline, self.project, self.network, owned=bool(deployment))
+        self.inventory = listed.seen_by(deployment)
         self.left = left_over(self.inventory, self.network, str(self.params.get("cluster") or ""))
         return self.left
 

@@ -126,3 +126,21 @@ def test_a_network_with_a_cluster_is_refused() -> None:
     declaration.inventory.clusters = ["projects/p/locations/us-east5/clusters/c"]
     with pytest.raises(GcpError, match="clusters/c"):
         declaration.targets(left_over(declaration.inventory, NETWORK, ""))
+
+
+def test_on_somebody_elses_network_nothing_is_left_over() -> None:
+    """Another deployment's, or one that carries no mark: the name alone is the same."""
+    found = gateway()
+    found.clusters = ["projects/p/locations/us-east5/clusters/theirs"]
+    for owner in ("green", ""):
+        found.owner = owner
+        seen = found.seen_by("blue")
+        assert left_over(seen, NETWORK, "c") == {}
+        assert seen.clusters == []
+
+
+def test_on_our_network_or_on_one_that_is_gone_everything_is() -> None:
+    for owner in ("blue", None):
+        found = gateway()
+        found.owner = owner
+        assert left_over(found.seen_by("Blue"), NETWORK, "c") == left_over(gateway(), NETWORK, "c") != {}
