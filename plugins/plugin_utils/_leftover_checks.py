@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from ..module_utils._resources.leftovers import PARTS
+from ..module_utils._resources.leftover_chain import PARTS
 
 AGAIN = "Run the playbook teardown again; if it stays, delete it by hand."
 UNSEEN = "Run the playbook teardown again: what cannot be listed cannot be proved to be gone."

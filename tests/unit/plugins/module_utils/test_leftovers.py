@@ -9,12 +9,8 @@ from typing import Any
 import pytest
 from ansible_collections.llm_d.gke.plugins.module_utils._errors import GcpError
 from ansible_collections.llm_d.gke.plugins.module_utils._plan import Policy
-from ansible_collections.llm_d.gke.plugins.module_utils._resources.leftovers import (
-    PARTS,
-    Inventory,
-    LeftoversDeclaration,
-    left_over,
-)
+from ansible_collections.llm_d.gke.plugins.module_utils._resources.leftover_chain import PARTS, Inventory, left_over
+from ansible_collections.llm_d.gke.plugins.module_utils._resources.leftovers import LeftoversDeclaration
 
 NETWORK = "projects/p/global/networks/ours"
 LINK = "https://www.googleapis.com/compute/v1/projects/p"
