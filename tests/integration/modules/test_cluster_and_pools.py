@@ -252,6 +252,7 @@ def test_time_is_over_and_the_next_run_goes_on(cloud: RunningCloud) -> None:
 def test_prune_and_absent(cloud: RunningCloud) -> None:
     keep = pools("tpu-1", prune=True)
     everything = {**HOME, "cluster": "main", "state": "absent", "prune": True}
+    run(cloud, Task("gke_node_pools", pools("tpu-1", "tpu-2")))
     planned, pruned, gone, again, no_cluster = run(
         cloud,
         Task("gke_node_pools", keep, check=True),
