@@ -40,7 +40,7 @@ class Program:
     links: tuple[str, ...] = ()  # the names it answers to, when not its own
 
 
-_KUBE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
+_KUBE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
 PROGRAMS = (
     Program("kube", KUBERNETES, "./kube", links=_KUBE),
     Program("helm", "v3.20.2", "helm.sh/helm/v3/cmd/helm", ("version", "--short")),

@@ -47,7 +47,7 @@ def all_releases(arch: str = _ARCH) -> list[Release]:
     """What there is to fetch for this architecture."""
     kubernetes = [
         Release(url, f"{url}.sha256", ((program, program),))
-        for program in ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
+        for program in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
         for url in [_KUBERNETES.format(arch=arch, program=program)]
     ]
     helm = f"https://get.helm.sh/helm-v3.20.2-linux-{arch}.tar.gz"

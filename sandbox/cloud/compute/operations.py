@@ -80,7 +80,8 @@ def render(operation: Operation) -> Json:
         "targetId": operation.target_id,
         "status": operation.status,
         "user": operation.user,
-        "progress": int(operation.fraction * 100),
+        # In coarse steps, as Google has it: the first answer says 0.
+        "progress": int(operation.fraction * 4) * 25,
         "insertTime": compute_timestamp(operation.inserted),
         "selfLink": link(f"{scope_path}/operations/{operation.name}"),
     }

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -26,6 +27,8 @@ class Run:
     status: int
     output: str
     seconds: float
+    # Of processors, for the command and its children: unlike the seconds of the wall it does not depend on who else works.
+    cpu_seconds: float = 0.0
 
     def recap(self, counter: str) -> int:
         """A counter of the recap, summed over hosts."""
@@ -43,7 +46,7 @@ def environment(home: Path, **extra: str) -> dict[str, str]:
 
 def playbook(*arguments: str, env: Mapping[str, str], cwd: Path = CHECKOUT, timeout: float = 300) -> Run:
     """Run to the end."""
-    started = time.monotonic()
+    started, used = time.monotonic(), _cpu_of_children()
     with _started(arguments, env, cwd) as process:
         try:
             output, _ = process.communicate(timeout=timeout)
@@ -51,7 +54,12 @@ def playbook(*arguments: str, env: Mapping[str, str], cwd: Path = CHECKOUT, time
             os.killpg(process.pid, signal.SIGKILL)
             output, _ = process.communicate()
             raise AssertionError(f"no end after {timeout} s:\n{output}") from None
-    return Run(process.returncode, output, time.monotonic() - started)
+    return Run(process.returncode, output, time.monotonic() - started, _cpu_of_children() - used)
+
+
+def _cpu_of_children() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def playbook_killed(
