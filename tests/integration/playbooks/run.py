@@ -27,7 +27,7 @@ class Run:
     status: int
     output: str
     seconds: float
-    # Of processors, for the command and its children: unlike the seconds of the wall it does not depend on who else works.
+    # Of processors, by the command and its children: it does not depend on who else works, as the wall clock does.
     cpu_seconds: float = 0.0
 
     def recap(self, counter: str) -> int:
