@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -137,6 +137,10 @@ class LeftoversDeclaration:
     limit: int = 8
     inventory: Inventory = field(default_factory=Inventory)
     left: dict[str, Json] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # The network tells whose these are: GKE's controllers leave nobody's mark on what they make.
+        self.policy = replace(self.policy, deployment="")
 
     @property
     def network(self) -> str:

@@ -140,3 +140,8 @@ def test_on_our_network_or_on_one_that_is_gone_everything_is() -> None:
         found = gateway()
         found.owner = owner
         assert left_over(found.seen_by("Blue"), NETWORK, "c") == left_over(gateway(), NETWORK, "c") != {}
+
+
+def test_what_controllers_made_carries_no_mark_and_goes_all_the_same() -> None:
+    declaration = LeftoversDeclaration({"network": "ours", "deployment": "blue"}, "p", Policy(deployment="blue"))
+    assert declaration.policy.deployment == ""
