@@ -187,7 +187,19 @@ def load_credentials(identity: Identity, endpoints: Endpoints) -> Any:
         )
     if identity.quota_project and hasattr(found, "with_quota_project"):
         found = found.with_quota_project(identity.quota_project)
+    if endpoints.token:
+        _stay_off_google(found)
     return found
+
+
+def _stay_off_google(credentials: Any) -> None:
+    """Whoever moved the token service means another world: nothing of it is sent to Google.
+
+    google-auth looks up, in the background and at a fixed address, in which regions a service account may work.
+    """
+    name = "_maybe_start_regional_access_boundary_refresh"
+    if hasattr(credentials, name):
+        setattr(credentials, name, lambda *_args, **_kwargs: None)
 
 
 def _read_key(path: str) -> Mapping[str, Any]:

@@ -106,6 +106,15 @@ def test_the_token_host_wins_over_the_key(key: dict[str, str], tmp_path: Path, m
         assert found._token_uri == "http://h:1/token"
 
 
+def test_with_a_token_host_nothing_is_asked_of_google_in_the_background(key: dict[str, str]) -> None:
+    identity = resolve_identity({**P, "service_account_contents": key, "quota_project": "q"}, {})
+    for host, allowed in (("http://h:1/token", False), ("", True)):
+        found = load_credentials(identity, resolve_endpoints({"endpoints": {"token": host}}, {}))
+        lookup = type(found)._maybe_start_regional_access_boundary_refresh
+        own = found._maybe_start_regional_access_boundary_refresh
+        assert (getattr(own, "__func__", None) is lookup) == allowed, "google-auth's own look-up stays with Google only"
+
+
 def test_impersonation_and_quota_project(key: dict[str, str]) -> None:
     params = {**P, "service_account_contents": key, "impersonate_service_account": "b@p", "quota_project": "q"}
     endpoints = resolve_endpoints({"endpoints": {"iam": "http://h:1/"}}, {})
