@@ -27,7 +27,6 @@ LABELS = {
     "llm-d.ai/accelerator-variant": "tpu-v6e",
     "llm-d.ai/accelerator-vendor": "google",
 }
-pytestmark = pytest.mark.skipif(not (SHARE / "inference-extension").exists(), reason="no programs: run make once")
 
 
 @pytest.fixture(scope="module")

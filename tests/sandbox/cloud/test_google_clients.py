@@ -8,12 +8,10 @@ from typing import Any
 
 import pytest
 from google.api_core.exceptions import BadRequest, Conflict, Forbidden, NotFound
+from google.cloud import compute_v1, container_v1
 from google.oauth2 import service_account
 
 from tests.sandbox.cloud.client import PROJECT, Client
-
-compute_v1 = pytest.importorskip("google.cloud.compute_v1")
-container_v1 = pytest.importorskip("google.cloud.container_v1")
 
 REGION = "us-east5"
 PARENT = f"projects/{PROJECT}/locations/{REGION}"

@@ -11,12 +11,11 @@ from typing import Any
 import pytest
 from google.api_core import exceptions
 from google.auth import credentials
+from google.cloud import container_v1 as container
+from google.cloud.container_v1.services.cluster_manager.transports import ClusterManagerRestTransport
 from google.oauth2 import service_account
 
-container = pytest.importorskip("google.cloud.container_v1")
-from google.cloud.container_v1.services.cluster_manager.transports import ClusterManagerRestTransport  # noqa: E402
-
-from tests.sandbox.container.gke import CLUSTER, PROJECT, REGION, Gke  # noqa: E402
+from tests.sandbox.container.gke import CLUSTER, PROJECT, REGION, Gke
 
 PARENT = f"projects/{PROJECT}/locations/{REGION}"
 

@@ -19,15 +19,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 CHECKOUT = Path(__file__).resolve().parents[3]
 TOOLS = Path(os.environ.get("LLM_D_TOOLS") or CHECKOUT / ".tools")
 VLLM = CHECKOUT / "sandbox" / "cluster" / "programs" / "bin" / "vllm" / "vllm"
 MODEL = "Qwen/Qwen3-32B"
 BLOCK = 128
-
-needs_vllm = pytest.mark.skipif(not (TOOLS / "vllm").exists(), reason="vLLM's parser is not installed: run make once")
 
 
 def free_port() -> int:

@@ -13,9 +13,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from .model_servers import BLOCK, MODEL, Fleet, ModelServer, Pair, call, free_port, kv_config, needs_vllm, start_pair
-
-pytestmark = needs_vllm
+from .model_servers import BLOCK, MODEL, Fleet, ModelServer, Pair, call, free_port, kv_config, start_pair
 
 EXTERNAL = "vllm:prompt_tokens_by_source_total{source=external_kv_transfer}"
 COMPUTED = "vllm:prompt_tokens_by_source_total{source=local_compute}"

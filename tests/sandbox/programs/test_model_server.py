@@ -13,9 +13,7 @@ import pytest
 
 from sandbox.cluster.programs.vllm_parse import parse
 
-from .model_servers import MODEL, TOOLS, Fleet, Pair, call, kv_config, needs_vllm
-
-pytestmark = needs_vllm
+from .model_servers import MODEL, TOOLS, Fleet, Pair, call, kv_config
 
 
 def _complete(pair: Pair, **body: Any) -> Any:
