@@ -13,6 +13,7 @@ from typing import Any
 
 from sandbox import environment
 from sandbox.cloud import namespaces
+from sandbox.cloud.fault_catalog import CATALOG
 from sandbox.cloud.unixhttp import UnixHttpError, call
 from sandbox.daemon import Daemon, SandboxError, default_directory
 
@@ -33,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
     up = commands.add_parser("up", parents=[common], help="start it and wait until it is ready")
     up.add_argument("--clusters", choices=("real", "none"), default="real", help="none: no control plane, no pods")
     up.add_argument("--time-scale", type=float, default=60.0, help="seconds of Google Cloud in a second (60)")
+    up.add_argument("--latency", type=float, metavar="MS", help="milliseconds that every call is on its way (0)")
     up.add_argument("--port", type=int, default=0, help="the port on 127.0.0.1 (a free one)")
     up.add_argument("--zone", help="where the reservation is (us-east5-a)")
     up.add_argument("--reservation", help="the reservation's name (tpu-v6e-reservation)")
@@ -45,14 +47,29 @@ def parser() -> argparse.ArgumentParser:
     status = commands.add_parser("status", parents=[common], help="say what there is")
     status.add_argument("--json", action="store_true", help="for programs")
     fault = commands.add_parser("fault", parents=[common], help="make Google Cloud misbehave")
-    fault.add_argument("action", choices=("add", "list", "clear"))
-    fault.add_argument("faults", nargs="*", metavar="JSON", help="for add; sandbox/cloud/faults.py has the fields")
+    fault.add_argument(
+        "action",
+        choices=("add", "list", "clear", "names", "chaos"),
+        help="names: the catalogue; chaos SEED: a random plan that passes",
+    )
+    fault.add_argument(
+        "faults", nargs="*", metavar="FAULT", help="names of the catalogue, or JSON (fields: sandbox/cloud/faults.py)"
+    )
     return result
 
 
 def cloud_arguments(options: argparse.Namespace) -> list[str]:
     """The options of 'up' that are the cloud's."""
-    names = ("clusters", "time_scale", "port", "zone", "reservation", "reservation_machine_type", "reservation_count")
+    names = (
+        "clusters",
+        "time_scale",
+        "latency",
+        "port",
+        "zone",
+        "reservation",
+        "reservation_machine_type",
+        "reservation_count",
+    )
     arguments = []
     for name in (*names, "project", "tools"):
         value = getattr(options, name)
@@ -123,22 +140,32 @@ def status(options: argparse.Namespace) -> int:
     return 0
 
 
+def _wanted_faults(texts: list[str]) -> list[Any]:
+    """Names as they are, JSON as what it says."""
+    try:
+        wanted = [text if text.isidentifier() else json.loads(text) for text in texts]
+    except ValueError as error:
+        raise SandboxError(f"A fault is a name of the catalogue (fault names), or JSON: {error}") from error
+    if not wanted:
+        raise SandboxError('Say which: fault add stockout \'{"api_method": "compute.networks.insert", "status": 503}\'')
+    return wanted
+
+
 def fault(options: argparse.Namespace) -> int:
-    """Adds, lists, clears."""
+    """Adds, lists, clears; names the catalogue; draws a plan."""
+    if options.action == "names":
+        print("".join(f"{name:24} {trouble.says}\n" for name, trouble in CATALOG.items()), end="")
+        return 0
     socket = Daemon(options.dir).need()["cloud_socket"]
-    if options.action == "add":
-        try:
-            wanted = [json.loads(text) for text in options.faults]
-        except ValueError as error:
-            raise SandboxError(f"A fault is JSON: {error}") from error
-        if not wanted:
-            raise SandboxError('Say which: fault add \'{"api_method": "compute.networks.insert", "status": 503}\'')
-        try:
-            answer = call(socket, "POST", "/_sandbox/faults", wanted)
-        except UnixHttpError as error:
-            raise SandboxError(str(error)) from error
-    else:
-        answer = call(socket, "DELETE" if options.action == "clear" else "GET", "/_sandbox/faults")
+    try:
+        if options.action == "add":
+            answer = call(socket, "POST", "/_sandbox/faults", _wanted_faults(options.faults))
+        elif options.action == "chaos":
+            answer = call(socket, "POST", "/_sandbox/chaos", {"seed": (options.faults or ["0"])[0]})
+        else:
+            answer = call(socket, "DELETE" if options.action == "clear" else "GET", "/_sandbox/faults")
+    except UnixHttpError as error:
+        raise SandboxError(str(error)) from error
     print(json.dumps(answer["faults"], indent=2))
     return 0
 

@@ -42,6 +42,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--reservation-machine-type", default=default.reservation_machine_type)
     parser.add_argument("--reservation-count", type=int, default=default.reservation_count)
     parser.add_argument("--time-scale", type=float, default=default.time_scale, help="cloud seconds in a real second")
+    parser.add_argument("--latency", type=float, default=0.0, metavar="MS", help="milliseconds added to every call")
     parser.add_argument("--clusters", choices=("real", "none"), default=default.clusters)
     parser.add_argument("--tools", type=Path, help="folder of the pinned programs")
     return parser.parse_args(arguments)
@@ -56,6 +57,7 @@ def settings_of(options: argparse.Namespace, directory: Path, run_dir: Path) -> 
         reservation_machine_type=options.reservation_machine_type,
         reservation_count=options.reservation_count,
         time_scale=options.time_scale,
+        latency=options.latency / 1000,
         clusters=options.clusters,
         directory=directory,
         run_dir=run_dir,

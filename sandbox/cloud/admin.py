@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from sandbox.cloud.errors import ApiError, permission_denied
-from sandbox.cloud.faults import BadFault
+from sandbox.cloud.faults import CATALOG, BadFault, random_plan
 from sandbox.cloud.registry import method, route
 from sandbox.cloud.request import HttpRequest, HttpResponse, Request
 
@@ -59,14 +60,30 @@ def list_faults(cloud: Cloud, http: HttpRequest) -> HttpResponse:
 
 @route("POST", "/_sandbox/faults")
 def add_faults(cloud: Cloud, http: HttpRequest) -> HttpResponse:
-    """One fault, or a list of them."""
+    """One fault, or a list of them; a text is a name of the catalogue."""
     try:
         body = http.json()
-        for text in body if isinstance(body, list) else [body]:
-            cloud.faults.add(text)
+        cloud.faults.add_all(body if isinstance(body, list) else [body])
     except (BadFault, ValueError, TypeError) as error:
         return HttpResponse(400, {"error": str(error)})
     return HttpResponse(200, {"faults": cloud.faults.listing()})
+
+
+@route("GET", "/_sandbox/faults/catalog")
+def list_catalog(cloud: Cloud, http: HttpRequest) -> HttpResponse:
+    return HttpResponse(200, {"catalog": {name: asdict(trouble) for name, trouble in CATALOG.items()}})
+
+
+@route("POST", "/_sandbox/chaos")
+def add_random_plan(cloud: Cloud, http: HttpRequest) -> HttpResponse:
+    """Sets the faults of a seed: ``{"seed": 7, "most": 6, "lasting": false}``."""
+    try:
+        body = http.json() or {}
+        plan = random_plan(**body)
+    except (ValueError, TypeError) as error:
+        return HttpResponse(400, {"error": str(error)})
+    cloud.faults.add_all(list(plan))
+    return HttpResponse(200, {"plan": plan, "faults": cloud.faults.listing()})
 
 
 @route("DELETE", "/_sandbox/faults")

@@ -25,7 +25,7 @@ from sandbox.cloud.errors import (
     permission_denied,
     service_disabled,
 )
-from sandbox.cloud.faults import Fault, Faults
+from sandbox.cloud.faults import OF_OPERATIONS, Faults
 from sandbox.cloud.operations import Operations
 from sandbox.cloud.partial import select_fields
 from sandbox.cloud.request import HttpRequest, HttpResponse, Principal, Project, Request
@@ -112,6 +112,8 @@ class Cloud:
             message = f"The requested URL {http.path} was not found on this server."
             return self._failure("", ApiError(404, message, status="NOT_FOUND"))
         trace["api_method"] = found.method.id
+        if self.settings.latency and not http.trusted:
+            time.sleep(self.settings.latency)
         return self._guarded(found.method.api, lambda: self._call(http, found, trace))
 
     def _guarded(self, api: str, call: Any) -> HttpResponse:
@@ -139,16 +141,25 @@ class Cloud:
         if method.id not in registry.METHODS:
             raise not_implemented(method.id)
         self._check(request, http, match)
-        request.fault = self.faults.strike(method.id, http.path)
-        if (early := self._strike(request.fault, "before")) is not None:
+        request.fault = self.faults.strike(method.id, http.path, cluster=principal.trusted)
+        if (early := self._strike(request, "before")) is not None:
             return early
         with self.store.lock:
-            answer = registry.METHODS[method.id](self, request)
-            response = answer if isinstance(answer, HttpResponse) else _encode(method, answer, request)
+            response = self._answer(request)
         trace["operation"] = request.operation
-        if (late := self._strike(request.fault, "after")) is not None:
+        if (late := self._strike(request, "after")) is not None:
             return late
         return response
+
+    def _answer(self, request: Request) -> HttpResponse:
+        """What the method's handler says. A fault that waits for an operation is kept when there is none."""
+        fault = request.fault
+        try:
+            answer = registry.METHODS[request.method.id](self, request)
+        finally:
+            if fault is not None and fault.kind in OF_OPERATIONS and not request.operation:
+                self.faults.give_back(fault)
+        return answer if isinstance(answer, HttpResponse) else _encode(request.method, answer, request)
 
     def _principal(self, http: HttpRequest, method: Method) -> Principal:
         authorization = http.headers.get("authorization")
@@ -192,12 +203,21 @@ class Cloud:
         if violations + wrong:
             raise bad_payload(violations + wrong)
 
-    def _strike(self, fault: Fault | None, when: str) -> HttpResponse | None:
-        if fault is None or fault.when != when or fault.kind == "operation":
+    def _strike(self, request: Request, when: str) -> HttpResponse | None:
+        fault = request.fault
+        if fault is None or fault.when != when or fault.kind in OF_OPERATIONS:
             return None
         if fault.kind == "reset":
             return HttpResponse(0, reset=True)
-        raise fault.error()
+        if fault.kind == "answer":
+            return HttpResponse(fault.status, fault.text.encode())
+        if fault.kind == "status":
+            raise fault.error()
+        if fault.kind == "delay":
+            time.sleep(fault.seconds)
+        elif not registry.TROUBLES[fault.kind](self, request, fault):
+            self.faults.give_back(fault)
+        return None
 
 
 def project_name(match: Match, http: HttpRequest) -> str:

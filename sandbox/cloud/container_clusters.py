@@ -170,9 +170,10 @@ def create(cloud: Cloud, request: Request) -> Json:
     def failed(operation: Operation) -> None:
         for resource in (cluster, *pools):
             world.mark_failed(resource, operation)
-        if operation.failure is not None and operation.failure.leaves == "ERROR":
+        if cluster.body["status"] == "ERROR":
             for pool in pools:
                 provision.drop_nodes(cloud, pool)
+        _delete_later(cloud, request, cluster, operation)
 
     effect = provision.Steps(gke, lambda: started, connect, *builders, running)
     return world.start(cloud, request, ops.CREATE_CLUSTER, path, effect=effect, on_failed=failed)
@@ -208,6 +209,26 @@ def list_clusters(cloud: Cloud, request: Request) -> Json:
 def delete(cloud: Cloud, request: Request) -> Json:
     cluster = world.find_cluster(cloud, request)
     world.check_may_start(cloud, ops.DELETE_CLUSTER, cluster.path, cluster)
+    return _start_delete(cloud, request, cluster)
+
+
+def _delete_later(cloud: Cloud, request: Request, cluster: Resource, operation: Operation) -> None:
+    """What a failed create or delete leaves behind GKE deletes by itself, some day."""
+    after = operation.failure.deleted_after if operation.failure else None
+    if after is None:
+        return
+
+    def try_again() -> None:
+        with cloud.store.lock:
+            still_there = cloud.store.get(cluster.path) is cluster and cluster.body["status"] == "ERROR"
+            if still_there and not cloud.operations.running(cluster.path):
+                own = Request(world.method_of(cloud, f"{CLUSTERS}.delete"), {}, {}, world.GKE, project=request.project)
+                _start_delete(cloud, own, cluster)
+
+    cloud.clock.call_after(after, try_again)
+
+
+def _start_delete(cloud: Cloud, request: Request, cluster: Resource) -> Json:
     gke, pools = world.gke_of(cloud), world.pools_of(cloud, cluster)
     for resource in (cluster, *pools):
         resource.body["status"] = "STOPPING"
@@ -222,15 +243,12 @@ def delete(cloud: Cloud, request: Request) -> Json:
         container_network.vacate(cloud.store, cluster.hidden["place"])
         cloud.store.delete(cluster.path)
 
+    def failed(operation: Operation) -> None:
+        world.mark_failed(cluster, operation)
+        _delete_later(cloud, request, cluster, operation)
+
     effect = provision.Steps(gke, lambda: gke.backend.stop(cluster.path), gone)
-    return world.start(
-        cloud,
-        request,
-        ops.DELETE_CLUSTER,
-        cluster.path,
-        effect=effect,
-        on_failed=lambda op: world.mark_failed(cluster, op),
-    )
+    return world.start(cloud, request, ops.DELETE_CLUSTER, cluster.path, effect=effect, on_failed=failed)
 
 
 def _start_change(cloud: Cloud, request: Request, cluster: Resource, new_body: Json) -> Json:

@@ -98,6 +98,15 @@ def labels(pool: Json, node: Json, machine: container_machines.Machine) -> dict[
     }
 
 
+def without_devices(objects: list[Json]) -> list[Json]:
+    """The same nodes before the TPU's device plugin has registered: Ready, with no chips."""
+    nothing = {"google.com/tpu": "0"}
+    return [
+        node | {"capacity": node["capacity"] | nothing, "allocatable": node["allocatable"] | nothing}
+        for node in objects
+    ]
+
+
 def node_objects(pool: Json, nodes: list[Json]) -> list[Json]:
     """What the cluster process is told about the nodes of a pool."""
     config = pool["config"]

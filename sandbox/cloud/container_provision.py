@@ -8,9 +8,18 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from sandbox.cloud import container_instances, container_nodes, container_pools, container_reservations
+from sandbox.cloud import (
+    container_instances,
+    container_machines,
+    container_nodes,
+    container_pools,
+    container_reservations,
+)
+from sandbox.cloud.compute import reservations as compute_reservations
+from sandbox.cloud.container_operations import FULL
 from sandbox.cloud.container_pools import Json
 from sandbox.cloud.container_world import Gke, outcome, pools_of
+from sandbox.cloud.operations import OperationFailed
 from sandbox.cloud.store import Resource, Store
 
 if TYPE_CHECKING:
@@ -31,9 +40,14 @@ def project_in(path: str) -> str:
 
 def _reservation(cloud: Cloud, claim: container_reservations.Claim, zone: str, ours: str) -> Resource | None:
     """The reservation, if it is there and shared with us."""
-    found = cloud.store.get(f"projects/{claim.project}/zones/{zone}/reservations/{claim.name}")
-    if found is None or claim.project == ours:
+    path = f"projects/{claim.project}/zones/{zone}/reservations/{claim.name}"
+    found = cloud.store.get(path)
+    if found is None or cloud.faults.has_habit("reservation_absent", path):
+        return None
+    if claim.project == ours:
         return found
+    if cloud.faults.has_habit("reservation_not_shared", path):
+        return None
     shared = found.body.get("shareSettings", {})
     projects = shared.get("projectMap", {})
     numbers = {project.id: project.number for project in cloud.settings.projects}
@@ -50,7 +64,7 @@ def check_reservation(cloud: Cloud, cluster: Resource, pool: Json, more_per_zone
     machine = pool["config"]["machineType"]
     for zone in sorted(pool["locations"]):
         reservation = _reservation(cloud, claim, zone, project)
-        body = reservation.body if reservation else None
+        body = compute_reservations.seen(cloud, reservation) if reservation else None
         container_reservations.check(claim, body, pool["name"], zone, machine, more_per_zone)
 
 
@@ -96,7 +110,41 @@ def build_nodes(cloud: Cloud, gke: Gke, pool: Resource) -> Future[None]:
     container_instances.remove(cloud.store, project, [node for node in built if node["name"] not in staying])
     container_instances.make(cloud.store, project, cluster.body, pool.body, nodes)
     pool.hidden["built"] = list(nodes)
-    return gke.backend.put_pool(cluster.path, pool.name, container_nodes.node_objects(pool.body, nodes))
+    objects = container_nodes.node_objects(pool.body, nodes)
+    late = _registers_late(cloud, pool)
+    if late is None:
+        return gke.backend.put_pool(cluster.path, pool.name, objects)
+
+    def register() -> None:
+        with cloud.store.lock:
+            if cloud.store.get(pool.path) is pool and pool.hidden.get("built") == nodes:
+                gke.backend.put_pool(cluster.path, pool.name, objects)
+
+    cloud.clock.call_after(late, register)
+    return gke.backend.put_pool(cluster.path, pool.name, container_nodes.without_devices(objects))
+
+
+def _registers_late(cloud: Cloud, pool: Resource) -> float | None:
+    """After how many cloud seconds the device plugin of a TPU pool's new nodes registers, if not at once."""
+    machine = container_machines.find(pool.body["config"]["machineType"])
+    if machine is None or machine.tpu is None or not pool.hidden["nodes"]:
+        return None
+    habit = cloud.faults.habit("tpu_not_registered", pool.path)
+    return habit.seconds if habit else None
+
+
+def check_quota(cloud: Cloud, pool: Resource) -> None:
+    """A pool on demand finds out at its end that there is no quota; reserved machines need none."""
+    region = "-".join(pool.body["locations"][0].split("-")[:2])
+    reserved = container_reservations.claim_of(pool.body, project_in(pool.path)) is not None
+    if reserved or not cloud.faults.has_habit("quota_zero", f"projects/{project_in(pool.path)}/regions/{region}"):
+        return
+    message = (
+        "Google Compute Engine: Not all instances running in IGM after 35s. Expect "
+        f"{len(pool.hidden['nodes'])}. Current errors: [GCE_QUOTA_EXCEEDED]: Instance creation failed: Quota 'CPUS' "
+        f"exceeded. Limit: 0.0 in region {region}."
+    )
+    raise OperationFailed("RESOURCE_EXHAUSTED", message, form=FULL, condition="GCE_QUOTA_EXCEEDED", leaves="ERROR")
 
 
 def drop_nodes(cloud: Cloud, pool: Resource) -> None:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from sandbox.cloud import container_machines, container_operations
 from sandbox.cloud.clusters import Backend, ClusterError, NoClusters, RealClusters
 from sandbox.cloud.compute import places
+from sandbox.cloud.discovery import Method
 from sandbox.cloud.errors import ApiError, invalid
 from sandbox.cloud.operations import Operation, OperationFailed
-from sandbox.cloud.request import Request
+from sandbox.cloud.request import Principal, Request
 from sandbox.cloud.store import Resource
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ Json = dict[str, Any]
 
 CLUSTERS = "container.projects.locations.clusters"
 POOLS = f"{CLUSTERS}.nodePools"
+# Who starts GKE's own operations.
+GKE = Principal("system:gke", trusted=True)
 # How often an operation looks whether the cluster's process is done, in real seconds.
 _LOOK_EVERY = 0.1
 # Pools wait their turn before GKE starts on them.
@@ -48,6 +51,11 @@ class Gke:
         root = (self.cloud.settings.directory or Path.cwd()) / "clusters"
         others = [c for c in self.cloud.store.of_kind("clusters") if c.name == name and c.body["location"] != location]
         return root / (f"{name}-{location}" if others else name)
+
+
+def method_of(cloud: Cloud, method_id: str) -> Method:
+    """A method of v1 by its id, for what GKE asks of itself."""
+    return next(method for method in cloud.catalog.documents["container.v1"].methods() if method.id == method_id)
 
 
 def gke_of(cloud: Cloud) -> Gke:
@@ -188,7 +196,11 @@ def mark_failed(resource: Resource, operation: Operation) -> None:
     """Leaves a resource as a failed operation leaves it: its state, and the reason in both of its places."""
     failure = operation.failure
     assert failure is not None
-    resource.body["status"] = failure.leaves
+    status = failure.leaves or ("ERROR" if operation.kind.startswith(("CREATE_", "DELETE_")) else "RUNNING")
+    if status == "RUNNING":
+        mark_running(resource)
+        return
+    resource.body["status"] = status
     resource.body["statusMessage"] = failure.message
     resource.body["conditions"] = container_operations.conditions(failure)
 

@@ -21,23 +21,28 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sandbox.cloud.clock import Clock, Timer
 from sandbox.cloud.durations import duration_of
 from sandbox.cloud.request import Request
 from sandbox.cloud.store import Store
 
+if TYPE_CHECKING:
+    from sandbox.cloud.faults import Fault
+
 LOG = logging.getLogger(__name__)
 Json = dict[str, Any]
 
+# Cloud seconds that nobody will see the end of (and a scale of thousands must not either).
+FOR_EVER = 1e12
 PENDING, RUNNING, DONE, ABORTING = "PENDING", "RUNNING", "DONE", "ABORTING"
 
 
 class OperationFailed(Exception):
     """How an operation ended badly. ``code`` is compute's word (RESOURCE_IN_USE_BY_ANOTHER_RESOURCE) or a canonical
     code (RESOURCE_EXHAUSTED); ``form`` says where container puts it: error, statusMessage or conditions; ``leaves``
-    is the state in which a create leaves its resource."""
+    is the state in which its resource is left; ``deleted_after`` when Google deletes it by itself."""
 
     def __init__(
         self,
@@ -47,7 +52,8 @@ class OperationFailed(Exception):
         http_status: int = 400,
         form: str = "error",
         condition: str = "",
-        leaves: str = "ERROR",
+        leaves: str = "",
+        deleted_after: float | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -56,6 +62,7 @@ class OperationFailed(Exception):
         self.form = form
         self.condition = condition
         self.leaves = leaves
+        self.deleted_after = deleted_after
 
 
 Effect = Callable[["Operation"], float | None]
@@ -83,6 +90,7 @@ class Operation:
     started: float | None = None
     ended: float | None = None
     failure: OperationFailed | None = None
+    aborting: float = 0.0
     details: Json = field(default_factory=dict)
     _real_duration: float = 0.0
     _timer: Timer | None = None
@@ -101,6 +109,19 @@ class Operation:
         if self.started is None or self._real_duration <= 0:
             return 0.0
         return min(0.99, (time.time() - self.started) / self._real_duration)
+
+
+def _with_fault(operation: Operation, fault: Fault | None, seconds: float) -> float:
+    """What an injected fault makes of an operation; returns the cloud seconds it takes."""
+    if fault is None:
+        return seconds
+    if fault.kind == "slow":
+        return seconds + fault.seconds if fault.seconds else FOR_EVER
+    if fault.operation is None:
+        return seconds
+    operation.failure = fault.operation.failure()
+    operation.aborting = fault.operation.aborting
+    return seconds if fault.operation.after is None else fault.operation.after
 
 
 class Operations:
@@ -147,10 +168,7 @@ class Operations:
         operation._real_duration = self._clock.real_seconds(seconds)
         operation._on_done = on_done
         operation._on_failed = on_failed
-        if request.fault is not None and request.fault.operation is not None:
-            operation.failure = request.fault.operation.failure()
-            after = request.fault.operation.after
-            seconds = seconds if after is None else after
+        seconds = _with_fault(operation, request.fault, seconds)
         request.operation = operation.name
         with self._store.lock:
             self._by_name[operation.name] = operation
@@ -166,9 +184,19 @@ class Operations:
             operation.started = time.time()
             operation._timer = self._clock.call_after(seconds, lambda: self._take_effect(operation))
 
+    def _abort(self, operation: Operation) -> None:
+        """Some say ABORTING for a while before they end."""
+        with self._store.lock:
+            if not operation.done:
+                operation.status = ABORTING
+                operation._timer = self._clock.call_after(operation.aborting, lambda: self._take_effect(operation))
+
     def _take_effect(self, operation: Operation) -> None:
         with self._store.lock:
             if operation.done:
+                return
+            if operation.aborting and operation.status != ABORTING:
+                self._abort(operation)
                 return
             if operation.failure is None and operation._on_done is not None:
                 try:

@@ -105,7 +105,10 @@ def make_workload_pool(cloud: Cloud, pool: str) -> None:
 def is_visible(cloud: Cloud, email: str) -> bool:
     """Whether policies know the account yet."""
     project = email.partition("@")[2].removesuffix(".iam.gserviceaccount.com")
-    found = cloud.store.get(f"projects/{project}/serviceAccounts/{email}")
+    path = f"projects/{project}/serviceAccounts/{email}"
+    if cloud.faults.habit("account_not_visible", path):
+        return False
+    found = cloud.store.get(path)
     return found is not None and time.monotonic() >= float(found.hidden.get("visible_from", 0.0))
 
 

@@ -26,18 +26,22 @@ from sandbox.cloud.request import HttpRequest, HttpResponse, Request
 
 if TYPE_CHECKING:
     from sandbox.cloud.app import Cloud
+    from sandbox.cloud.faults import Fault
 
 Json = dict[str, Any]
 # A handler answers a dict, None (204) or, where the answer is not JSON, a whole response.
 Handler = Callable[["Cloud", Request], Json | HttpResponse | None]
 RouteHandler = Callable[["Cloud", HttpRequest], HttpResponse]
 Hook = Callable[["Cloud"], None]
+# What a fault of some kind does when it strikes; says whether it did.
+TroubleMaker = Callable[["Cloud", Request, "Fault"], bool]
 
 METHODS: dict[str, Handler] = {}
 OPTIONAL: set[str] = set()
 ROUTES: list[tuple[str, str, bool, RouteHandler]] = []
 START_HOOKS: list[Hook] = []
 STOP_HOOKS: list[Hook] = []
+TROUBLES: dict[str, TroubleMaker] = {}
 
 
 def method(*ids: str, optional: bool = False) -> Callable[[Handler], Handler]:
@@ -78,6 +82,16 @@ def on_start(hook: Hook) -> Hook:
 def on_stop(hook: Hook) -> Hook:
     STOP_HOOKS.append(hook)
     return hook
+
+
+def trouble(kind: str) -> Callable[[TroubleMaker], TroubleMaker]:
+    """For kinds of faults that only one API knows how to make."""
+
+    def register(maker: TroubleMaker) -> TroubleMaker:
+        TROUBLES[kind] = maker
+        return maker
+
+    return register
 
 
 def find_route(http: HttpRequest) -> RouteHandler | None:

@@ -22,6 +22,8 @@ class Settings:
     reservation_count: int = 8
     account: str = "deployer"
     time_scale: float = 60.0
+    # How long a call is on its way, there and back, in real seconds: a laptop is far from Google.
+    latency: float = 0.0
     clusters: str = "real"
     directory: Path | None = None
     run_dir: Path | None = None

@@ -53,10 +53,11 @@ PROJECT_QUOTAS = (
 
 
 def _quotas(cloud: Cloud, table: tuple[tuple[str, float, str], ...], prefix: str) -> list[Json]:
+    nothing = cloud.faults.has_habit("quota_zero", prefix.rstrip("/"))
     return [
         {
             "metric": metric,
-            "limit": limit,
+            "limit": 0.0 if nothing else limit,
             "usage": float(
                 sum(item.path.startswith(prefix) for item in cloud.store.of_kind(collection)) if collection else 0
             ),

@@ -78,8 +78,15 @@ class Kind:
         """Paths of what uses this without a link to it."""
         yield from ()
 
+    def about_to_go(self, cloud: Cloud, resource: Resource) -> None:
+        """The operation of a delete is at its end; what is in use is found out next."""
+
     def removed(self, cloud: Cloud, resource: Resource) -> None:
         """The resource has gone."""
+
+    def hidden(self, cloud: Cloud, resource: Resource) -> bool:
+        """Is it kept from callers, as if it were not there?"""
+        return False
 
     def view(self, cloud: Cloud, resource: Resource) -> Json:
         """What a GET answers."""

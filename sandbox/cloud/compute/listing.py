@@ -104,6 +104,22 @@ def aggregated(
     return {**answer, "selfLink": link(identity)}
 
 
+def make_incomplete(answer: Json, collection: str) -> None:
+    """One scope can't be reached, one with something in it if there is one: its part of the answer is missing."""
+    entries: Json = answer["items"]
+    scope = next((name for name, entry in entries.items() if entry.get(collection)), next(iter(entries), ""))
+    if not scope:
+        return
+    entries[scope] = {
+        "warning": {
+            "code": "UNREACHABLE",
+            "message": f"The scope '{scope}' could not be reached; its results are missing.",
+            "data": [{"key": "scope", "value": scope}],
+        }
+    }
+    answer["unreachables"] = [scope]
+
+
 def _nothing(scope: str) -> Json:
     return {
         "warning": {

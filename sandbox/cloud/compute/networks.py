@@ -53,6 +53,12 @@ class NetworkKind(Kind):
             for region in places.REGIONS:
                 new_subnetwork(cloud, resource, region, resource.name, places.auto_range(region))
 
+    def about_to_go(self, cloud: Cloud, resource: Resource) -> None:
+        """An organisation's enforcer may put a firewall on the network just now (and another the next time)."""
+        if cloud.faults.has_habit("enforcer_firewall", resource.path) and not _has_firewall(cloud, resource):
+            cloud.faults.habit("enforcer_firewall", resource.path)
+            _add_enforcers_firewall(cloud, resource)
+
     def removed(self, cloud: Cloud, resource: Resource) -> None:
         for kind in (KINDS["subnetworks"], KINDS["routes"]):
             for other in list(cloud.store.of_kind(kind.collection)):
@@ -66,6 +72,32 @@ class NetworkKind(Kind):
             if path_of(subnet.body.get("network", "")) == resource.path
         ]
         return {**resource.body, **({"subnetworks": subnets} if subnets else {})}
+
+
+def _has_firewall(cloud: Cloud, network: Resource) -> bool:
+    return any(path_of(rule.body.get("network", "")) == network.path for rule in cloud.store.of_kind("firewalls"))
+
+
+def _add_enforcers_firewall(cloud: Cloud, network: Resource) -> None:
+    """Named after the network and 24 random characters, made by nobody who could be asked."""
+    project = network.path.split("/")[1]
+    path = f"projects/{project}/global/firewalls/{network.name[:38]}-{cloud.store.hex(24)}"
+    body = {
+        "kind": "compute#firewall",
+        "id": cloud.store.new_id(),
+        "creationTimestamp": compute_timestamp(),
+        "name": path.rpartition("/")[2],
+        "description": "",
+        "network": link(network.path),
+        "priority": 1000,
+        "direction": "INGRESS",
+        "disabled": False,
+        "denied": [{"IPProtocol": "all"}],
+        "sourceRanges": ["0.0.0.0/0"],
+        "logConfig": {"enable": False},
+        "selfLink": link(path),
+    }
+    cloud.store.put(path, body)
 
 
 def _add_internet_route(cloud: Cloud, network: Resource) -> None:

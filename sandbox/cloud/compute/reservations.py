@@ -25,7 +25,24 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 
+def seen(cloud: Cloud, resource: Resource) -> Json:
+    """The reservation as Google answers it now: with what others use of it, and shared or not."""
+    body = resource.body
+    specific = body.get("specificReservation")
+    if specific and cloud.faults.has_habit("reservation_full", resource.path):
+        body = body | {"specificReservation": specific | {"inUseCount": specific["count"]}}
+    if cloud.faults.has_habit("reservation_not_shared", resource.path):
+        body = body | {"shareSettings": {"shareType": "LOCAL"}}
+    return body
+
+
 class ReservationKind(Kind):
+    def hidden(self, cloud: Cloud, resource: Resource) -> bool:
+        return cloud.faults.has_habit("reservation_absent", resource.path)
+
+    def view(self, cloud: Cloud, resource: Resource) -> Json:
+        return seen(cloud, resource)
+
     def prepare(self, cloud: Cloud, request: Request, place: Place, body: Json) -> None:
         if "aggregateReservation" in body:
             raise ApiError(501, "The sandbox makes specific reservations only, no aggregate ones.", front_end=True)

@@ -66,7 +66,7 @@ def _get(kind: Kind) -> Handler:
         place, (collection, name) = split(request)
         path = f"{place.path}/{collection}/{name}"
         resource = cloud.store.get(path)
-        if resource is None:
+        if resource is None or kind.hidden(cloud, resource):
             raise not_found(path)
         return kind.view(cloud, resource)
 
@@ -77,9 +77,8 @@ def _list(kind: Kind) -> Handler:
     def list_all(cloud: Cloud, request: Request) -> Json:
         place, (collection,) = split(request)
         path = f"{place.path}/{collection}"
-        return listing.listed(
-            request, path, [(item.path, kind.view(cloud, item)) for item in cloud.store.children(path)]
-        )
+        found = [item for item in cloud.store.children(path) if not kind.hidden(cloud, item)]
+        return listing.listed(request, path, [(item.path, kind.view(cloud, item)) for item in found])
 
     return list_all
 
@@ -91,9 +90,12 @@ def _aggregated_list(kind: Kind) -> Handler:
         items = [
             (item.path, kind.view(cloud, item))
             for item in cloud.store.of_kind(kind.collection)
-            if item.path.startswith(prefix)
+            if item.path.startswith(prefix) and not kind.hidden(cloud, item)
         ]
-        return listing.aggregated(request, kind.collection, kind.services, items)
+        answer = listing.aggregated(request, kind.collection, kind.services, items)
+        if cloud.faults.habit("incomplete_list", f"{prefix}aggregated/{kind.collection}"):
+            listing.make_incomplete(answer, kind.collection)
+        return answer
 
     return aggregated_list
 
@@ -166,6 +168,7 @@ def _delete(kind: Kind) -> Handler:
         state.deleting.add(resource.path)
 
         def effect(_operation: Operation) -> None:
+            kind.about_to_go(cloud, resource)
             if user := next(state.users(resource), ""):
                 message = in_use_message(kind.label, resource.path, user)
                 raise OperationFailed("RESOURCE_IN_USE_BY_ANOTHER_RESOURCE", message)

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from sandbox.cloud import namespaces
+from sandbox.cloud.faults import random_plan
 from sandbox.daemon import CHECKOUT, is_program
 from sandbox.testing import HttpFailure, running_cloud
 
@@ -167,6 +168,16 @@ def test_faults_by_the_command_line(sandbox: Sandbox) -> None:
     assert json.loads(sandbox.run("fault", "clear").stdout) == []
     assert "unknown: nope" in sandbox.run("fault", "add", '{"nope": 1}').stderr
     assert "JSON" in sandbox.run("fault", "add", "{").stderr
+
+
+def test_faults_by_name_and_by_seed(sandbox: Sandbox) -> None:
+    assert "stockout " in sandbox.run("fault", "names").stdout
+    sandbox.up("--latency", "1")
+    assert json.loads(sandbox.run("fault", "add", "stockout").stdout)[0]["operation"]["condition"] == "GCE_STOCKOUT"
+    assert "there is no fault earthquake" in sandbox.run("fault", "add", "earthquake").stderr
+    sandbox.run("fault", "clear")
+    planned = [item["name"] for item in json.loads(sandbox.run("fault", "chaos", "7").stdout)]
+    assert planned == [item["name"] for item in random_plan(7)]
 
 
 def test_a_sandbox_for_tests(tmp_path: Path) -> None:
