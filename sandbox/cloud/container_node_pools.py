@@ -54,6 +54,13 @@ def check_service_account(cloud: Cloud, project: str, config: Json) -> None:
         )
 
 
+def _check_placement(cloud: Cloud, project: str, policy: str, zone: str) -> None:
+    """A named placement policy is a resource policy of compute, in the pool's region."""
+    path = f"projects/{project}/regions/{zone.rpartition('-')[0]}/resourcePolicies/{policy}"
+    if policy and cloud.store.get(path) is None:
+        raise invalid(f"Placement policy '{path}' was not found.")
+
+
 def _refuses_topology(cloud: Cloud, cluster: Resource, asked: Json) -> bool:
     """Reports of what Google does with a topology on single-host pools differ; the sandbox can do either."""
     if not asked.get("placementPolicy", {}).get("tpuTopology"):
@@ -75,6 +82,7 @@ def checked_pool(cloud: Cloud, cluster: Resource, asked: Json) -> Json:
         refuse_single_host_topology=_refuses_topology(cloud, cluster, asked),
     )
     check_service_account(cloud, context.project, asked.get("config", {}))
+    _check_placement(cloud, context.project, asked.get("placementPolicy", {}).get("policyName", ""), zones[0])
     gke = world.gke_of(cloud)
     pool = container_pools.filled_pool(asked, context, gke.random)
     provision.check_reservation(cloud, cluster, pool, container_pools.nodes_per_zone(pool))

@@ -52,9 +52,18 @@ def _decoded(token: str) -> str:
 
 def answer_kind(request: Request) -> str:
     """The ``kind`` of an answer, as the discovery document has it."""
+    return str(_properties(request).get("kind", {}).get("default", ""))
+
+
+def _properties(request: Request) -> Json:
     reference = (request.method.response_schema or {}).get("$ref", "")
-    properties = request.method.document.schemas.get(reference, {}).get("properties", {})
-    return str(properties.get("kind", {}).get("default", ""))
+    found: Json = request.method.document.schemas.get(reference, {}).get("properties", {})
+    return found
+
+
+def _with_link(request: Request, answer: Json, path: str) -> Json:
+    """Most lists tell their own link; a few kinds were made without."""
+    return {**answer, "selfLink": link(path)} if "selfLink" in _properties(request) else answer
 
 
 def listed(request: Request, collection: str, items: Iterable[tuple[str, Json]]) -> Json:
@@ -64,7 +73,7 @@ def listed(request: Request, collection: str, items: Iterable[tuple[str, Json]])
         answer["items"] = [body for _path, body in page]
     if token:
         answer["nextPageToken"] = token
-    return {**answer, "selfLink": link(collection)}
+    return _with_link(request, answer, collection)
 
 
 def scope_of(path: str) -> str:
@@ -101,7 +110,7 @@ def aggregated(
     answer: Json = {"kind": answer_kind(request), "id": identity, "items": entries}
     if token:
         answer["nextPageToken"] = token
-    return {**answer, "selfLink": link(identity)}
+    return _with_link(request, answer, identity)
 
 
 def make_incomplete(answer: Json, collection: str) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from sandbox.cloud.compute.armor import SecurityPolicyKind
 from sandbox.cloud.compute.firewalls import FirewallKind, RouteKind
 from sandbox.cloud.compute.kinds import READ, Kind
 from sandbox.cloud.compute.loadbalancing import (
@@ -16,6 +17,7 @@ from sandbox.cloud.compute.loadbalancing import (
 )
 from sandbox.cloud.compute.negs import NegKind
 from sandbox.cloud.compute.networks import NetworkKind
+from sandbox.cloud.compute.policies import ResourcePolicyKind
 from sandbox.cloud.compute.reservations import ReservationKind
 from sandbox.cloud.compute.state import KINDS
 from sandbox.cloud.compute.subnetworks import SubnetworkKind
@@ -100,7 +102,7 @@ TABLE = (
         "backendServices",
         "backend_service",
         regional("backendServices"),
-        links=("healthChecks[]", "backends[].group", "network"),
+        links=("healthChecks[]", "backends[].group", "network", "securityPolicy"),
         defaults={
             "timeoutSec": 30,
             "loadBalancingScheme": "EXTERNAL",
@@ -109,6 +111,17 @@ TABLE = (
             "connectionDraining": {"drainingTimeoutSec": 0},
         },
         fingerprint=True,
+    ),
+    SecurityPolicyKind(
+        "securityPolicies",
+        "security_policy",
+        regional("securityPolicies"),
+        # Rules have calls of their own.
+        changeable=frozenset(
+            {"adaptiveProtectionConfig", "advancedOptionsConfig", "description", "recaptchaOptionsConfig", "type"}
+        ),
+        fingerprint=True,
+        labels=True,
     ),
     HealthCheckKind(
         "healthChecks",
@@ -173,6 +186,13 @@ TABLE = (
         {"global": "routes"},
         links=("network", "nextHopInstance"),
         required=("network", "destRange"),
+        verbs=MAKE_AND_DELETE,
+    ),
+    ResourcePolicyKind(
+        "resourcePolicies",
+        "resource_policy",
+        {"region": "resourcePolicies"},
+        defaults={"status": "READY"},
         verbs=MAKE_AND_DELETE,
     ),
     Kind("routers", "router", {"region": "routers"}, links=("network",), required=("network",)),
