@@ -6,7 +6,7 @@ SANDBOX := .venv/bin/python -m sandbox
 ANSIBLE := .venv/bin/ansible-playbook
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
 
-.PHONY: help setup site benchmark teardown sandbox sandbox-env sandbox-down test lint unit integration molecule
+.PHONY: help setup site benchmark teardown sandbox sandbox-env sandbox-down test lint unit integration molecule chaos
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -32,7 +32,7 @@ sandbox-env: ## export lines for `eval`
 sandbox-down: ## stop the sandbox and everything it started
 	@test ! -x .venv/bin/python || $(SANDBOX) down
 
-test: lint unit integration molecule ## all of it
+test: lint unit chaos integration molecule ## all of it
 
 lint: setup ## style and types
 	ruff check .
@@ -50,3 +50,8 @@ integration: setup ## modules, sandbox and playbooks, as people run them
 
 molecule: setup ## the whole life cycle by molecule
 	molecule test
+
+SEEDS ?= 50
+SEED_START ?= 1
+chaos: setup ## up, kill -9, again, drift, teardown under faults: SEEDS=n SEED_START=k
+	@python -m tests.chaos --seeds $(SEEDS) --seed-start $(SEED_START) $(ARGS)

@@ -211,6 +211,17 @@ _ALL = [
         "RegionTargetHttpsProxy",
         "gd",
     ),
+    *_collection(
+        "sslCertificates", "global/sslCertificates", "sslCertificate", "ssl_certificates", "SslCertificate", "gda"
+    ),
+    *_collection(
+        "regionSslCertificates",
+        "regions/{region}/sslCertificates",
+        "sslCertificate",
+        "region_ssl_certificates",
+        "RegionSslCertificate",
+        "gd",
+    ),
     _compute(
         "globalOperations.wait",
         "POST",

@@ -4,11 +4,13 @@
 
 This file is private to the collection. The key is the network, never a name alone: other clusters of the project use
 the same names. What has no network of its own (URL maps, health checks, backend services) is reached by walking from
-what has one, in both directions, before anything is deleted.
+what has one, in both directions, before anything is deleted. A sweep can be interrupted: so what has no network goes
+first, and what leads to it last.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -47,14 +49,22 @@ PARTS = (
         ("target", "backendService", "IPAddress"),
     ),
     Part("target proxy", "targetHttpProxies", "targetHttpProxy", _regional("targetHttpProxies"), ("urlMap",)),
-    Part("target proxy", "targetHttpsProxies", "targetHttpsProxy", _regional("targetHttpsProxies"), ("urlMap",)),
+    Part(
+        "target proxy",
+        "targetHttpsProxies",
+        "targetHttpsProxy",
+        _regional("targetHttpsProxies"),
+        ("urlMap", "sslCertificates"),
+    ),
     Part(
         "URL map",
         "urlMaps",
         "urlMap",
         _regional("urlMaps"),
-        ("defaultService", "pathMatchers", "tests"),
+        # GKE names the backends in actions; defaultService is what other clients fill in.
+        ("defaultService", "defaultRouteAction", "pathMatchers", "tests"),
     ),
+    Part("certificate", "sslCertificates", "sslCertificate", _regional("sslCertificates")),
     Part(
         "backend service",
         "backendServices",
@@ -92,6 +102,8 @@ LISTS = {
 # Names that GKE's controllers give. Only looked at for what lies on the network, or cannot lie on one.
 GKE_NAMES = re.compile(r"^(gke-|gkegw\d|gkemcg|k8s\d?-|k8s-fw-|mcrt-|pvc-)")
 CSI_DRIVER = "pd.csi.storage.gke.io"
+# What leads to parts that have no network: it has to outlive them.
+EVIDENCE = frozenset({"firewalls", "networkEndpointGroups"})
 
 
 # ---- pure: what of all this is left over ---------------------------------------------------------------------------
@@ -103,8 +115,9 @@ class Inventory:
 
     items: dict[str, dict[str, Json]] = field(default_factory=dict)
     unreachable: list[str] = field(default_factory=list)
-    # Clusters that live on the network, by path.
+    # Clusters that live on the network, by path; and all of the project.
     clusters: list[str] = field(default_factory=list)
+    living: list[str] = field(default_factory=list)
     # Whose mark the network carries; None when there is no network, or nobody asked.
     owner: str | None = None
 
@@ -138,6 +151,7 @@ def collection_of(path: str) -> str:
 def chain(inventory: Inventory) -> dict[str, set[str]]:
     """Who uses whom among what was listed: path → paths. By place, as a project has an id and a number."""
     by_place = {place(path): path for path in inventory.everything()}
+    addresses = {str(item.get("address")): path for path, item in inventory.items.get("addresses", {}).items()}
     edges: dict[str, set[str]] = {}
     for collection, items in inventory.items.items():
         for path, item in items.items():
@@ -147,6 +161,9 @@ def chain(inventory: Inventory) -> dict[str, set[str]]:
                 for link in links(item.get(key))
                 if place(link) in by_place
             }
+            # A rule shows the address itself, whatever resource it came from.
+            if collection == "forwardingRules" and (address := addresses.get(str(item.get("IPAddress")))):
+                mentioned.add(address)
             edges[path] = mentioned - {path}
     return edges
 
@@ -159,30 +176,40 @@ def place(path: str) -> str:
 def left_over(inventory: Inventory, network: str, cluster: str) -> dict[str, Json]:
     """What GKE's controllers left on the network, with everything that hangs on it; in the order in which it can go."""
     edges = chain(inventory)
+    everything = inventory.everything()
+    roots = {path for path, item in everything.items() if _is_root(path, item, network, cluster)}
+    elsewhere = {path for path, item in everything.items() if has_network(item) and not same_network(item, network)}
+    theirs = _belonging(elsewhere, edges, everything)
+    found = _belonging(roots, edges, everything)
+    found |= {path for path in _relatives(found, inventory) | _told_of(inventory, cluster) if path not in theirs}
+    found |= _reach(found, edges, everything)
+    order = [part.collection for part in PARTS]
+    return {
+        path: item
+        for path, item in sorted(everything.items(), key=lambda pair: (order.index(collection_of(pair[0])), pair[0]))
+        if path in found - theirs
+    }
+
+
+def last_of_all(found: Mapping[str, Json]) -> dict[str, set[str]]:
+    """What has to go after all that has no network, since it is what leads there: path → paths."""
+    lost_without = {path for path, item in found.items() if not has_network(item) and collection_of(path) != "disks"}
+    return {path: lost_without for path in found if collection_of(path) in EVIDENCE}
+
+
+def _belonging(start: set[str], edges: Mapping[str, set[str]], everything: Mapping[str, Json]) -> set[str]:
+    """Down from rules to endpoint groups, and up from endpoint groups whose rule is gone already."""
     users: dict[str, set[str]] = {}
     for user, used in edges.items():
         for path in used:
             users.setdefault(path, set()).add(user)
-    roots = {path for path, item in inventory.everything().items() if _is_root(path, item, network, cluster)}
-    # Down from rules to endpoint groups, and up from endpoint groups whose rule is gone already.
-    found = _reach(roots, edges, inventory) | _reach(
-        {root for root in roots if collection_of(root) == "networkEndpointGroups"}, users, inventory
-    )
-    found |= _reach(found, edges, inventory)
-    found |= _relatives(found, inventory)
-    order = [part.collection for part in PARTS]
-    return {
-        path: item
-        for path, item in sorted(
-            inventory.everything().items(), key=lambda pair: (order.index(collection_of(pair[0])), pair[0])
-        )
-        if path in found
-    }
+    groups = {path for path in start if collection_of(path) == "networkEndpointGroups"}
+    found = _reach(start, edges, everything) | _reach(groups, users, everything)
+    return found | _reach(found, edges, everything)
 
 
-def _reach(start: set[str], edges: Mapping[str, set[str]], inventory: Inventory) -> set[str]:
+def _reach(start: set[str], edges: Mapping[str, set[str]], everything: Mapping[str, Json]) -> set[str]:
     """Everything that can be got to, but for what is not GKE's: a user's own backend may be used by it."""
-    everything = inventory.everything()
     seen: set[str] = set()
     stack = list(start)
     while stack:
@@ -200,13 +227,35 @@ def _relatives(found: set[str], inventory: Inventory) -> set[str]:
     return {
         path
         for path, item in inventory.everything().items()
-        if any(str(item.get("name", "")).startswith(f"{prefix}-") for prefix in hashes)
-        and not (item.get("network") or item.get("subnetwork"))
+        if any(str(item.get("name", "")).startswith(f"{prefix}-") for prefix in hashes) and not has_network(item)
     }
 
 
+def _told_of(inventory: Inventory, cluster: str) -> set[str]:
+    """Parts of no network whose description names the cluster, where no cluster of that name lives any more."""
+    alive = {path.partition("/locations/")[2] for path in inventory.living}
+    return {
+        path
+        for path, item in inventory.everything().items()
+        if cluster
+        and not has_network(item)
+        and (home := _home(item)).endswith(f"/clusters/{cluster}")
+        and home not in alive
+    }
+
+
+def _home(item: Json) -> str:
+    """`L/clusters/C`, as GKE's controllers write it into a description; empty when they did not."""
+    try:
+        told = json.loads(str(item.get("description") or ""))
+    except ValueError:
+        return ""
+    return str(told.get("K8sCluster") or "").partition("/locations/")[2] if isinstance(told, dict) else ""
+
+
 def _by_gke(item: Json) -> bool:
-    return bool(GKE_NAMES.match(str(item.get("name") or "")) or "kubernetes.io" in str(item.get("description") or ""))
+    told = str(item.get("description") or "")
+    return bool(GKE_NAMES.match(str(item.get("name") or "")) or "kubernetes.io" in told or "K8sCluster" in told)
 
 
 def _is_root(path: str, item: Json, network: str, cluster: str) -> bool:
@@ -222,7 +271,18 @@ def _is_root(path: str, item: Json, network: str, cluster: str) -> bool:
         return _by_gke(item) and not item.get("nextHopNetwork")
     if collection == "addresses":
         return _by_gke(item) and not item.get("users")
+    if collection == "firewalls" and _by_policy(item, network):
+        return True
     return _by_gke(item)
+
+
+def _by_policy(item: Json, network: str) -> bool:
+    """A rule that an organisation's policy puts on every network: the network's name and 24 characters."""
+    return bool(re.fullmatch(re.escape(network.rpartition("/")[2]) + r"-[a-z0-9]{24}", str(item.get("name") or "")))
+
+
+def has_network(item: Json) -> bool:
+    return bool(item.get("network") or item.get("subnetwork") or item.get("_network"))
 
 
 def same_network(item: Json, network: str) -> bool:

@@ -20,7 +20,20 @@ from .._errors import DisabledError, GcpError, Json, NotFoundError
 from .._fields import link_path, same_link
 from .._module import connect
 from .._plan import Kind, Policy, Target
-from .leftover_chain import BY_COLLECTION, LISTS, PARTS, Inventory, Part, chain, described, left_over, place
+from .leftover_chain import (
+    BY_COLLECTION,
+    LISTS,
+    PARTS,
+    Inventory,
+    Part,
+    chain,
+    described,
+    last_of_all,
+    left_over,
+    place,
+)
+
+NOTHING_THERE = "NO_RESULTS_ON_PAGE"
 
 OPTIONS: Json = {
     "network": {"type": "str", "required": True},
@@ -41,9 +54,11 @@ def take_inventory(cloud: Cloud, deadline: Deadline, project: str, network: str,
     }
     with ThreadPoolExecutor(len(looks) + 2) as pool:
         answers = {collection: pool.submit(look) for collection, look in looks.items()}
-        clusters = pool.submit(_clusters_on, cloud, deadline, project, network)
+        clusters = pool.submit(_clusters, cloud, deadline, project, network)
         owner = pool.submit(_owner_of, cloud, deadline, network) if owned else None
-        inventory = Inventory(clusters=clusters.result(), owner=owner.result() if owner else None)
+        living, on_network, missing = clusters.result()
+        inventory = Inventory(unreachable=missing, clusters=on_network, living=living)
+        inventory.owner = owner.result() if owner else None
         for collection, answer in answers.items():
             items, unreachable = answer.result()
             inventory.items[collection] = items
@@ -72,24 +87,30 @@ def _listed(
             for value in part.values():
                 if isinstance(value, list):
                     items += value
-            warning = part.get("warning") or {}
-            if warning.get("code") == "UNREACHABLE":
+            # A place with nothing in it carries a warning that says so; any other means that something is missing.
+            if (part.get("warning") or {}).get("code", NOTHING_THERE) != NOTHING_THERE:
                 unreachable.append(scope)
     return {link_path(str(item["selfLink"])): item for item in items if item.get("selfLink")}, unreachable
 
 
-def _clusters_on(cloud: Cloud, deadline: Deadline, project: str, network: str) -> list[str]:
-    """Clusters that live on the network. Where their API is off, there are none."""
+def _clusters(cloud: Cloud, deadline: Deadline, project: str, network: str) -> tuple[list[str], list[str], list[str]]:
+    """All clusters, those that live on the network, and the zones that could not be asked. Where their API is off,
+    there are none."""
     parent = f"projects/{project}/locations/-"
     try:
         answer = cloud.call("container.projects.locations.clusters.list", {"parent": parent}, deadline=deadline)
     except DisabledError:
-        return []
-    return [
-        f"projects/{project}/locations/{cluster.get('location')}/clusters/{cluster.get('name')}"
+        return [], [], []
+    found = {
+        f"projects/{project}/locations/{cluster.get('location')}/clusters/{cluster.get('name')}": cluster
         for cluster in answer.get("clusters") or []
-        if same_link(network, (cluster.get("networkConfig") or {}).get("network") or cluster.get("network"), cluster)
-    ]
+    }
+    networks = {
+        path: (cluster.get("networkConfig") or {}).get("network") or cluster.get("network")
+        for path, cluster in found.items()
+    }
+    on_network = [path for path, link in networks.items() if same_link(network, link, found[path])]
+    return list(found), on_network, [str(zone) for zone in answer.get("missingZones") or []]
 
 
 def _owner_of(cloud: Cloud, deadline: Deadline, network: str) -> str | None:
@@ -169,6 +190,8 @@ class LeftoversDeclaration:
             for path in used & set(found):
                 if user in found:
                     users.setdefault(path, set()).add(user)
+        for path, before in last_of_all(found).items():
+            users.setdefault(path, set()).update(before)
         names = {path: target_of(path, self.project).path for path in found}
         return [
             target_of(path, self.project, frozenset(names[user] for user in users.get(path, set()))) for path in found

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -44,7 +45,9 @@ def gateway(**without: bool) -> Inventory:
         urlMaps=[
             {
                 "name": GATEWAY,
-                "defaultService": link("backendServices", GATEWAY),
+                "defaultRouteAction": {
+                    "weightedBackendServices": [{"backendService": link("backendServices", GATEWAY), "weight": 1}]
+                },
                 "pathMatchers": [{"routeRules": [{"service": link("backendServices", GATEWAY + "-route")}]}],
             }
         ],
@@ -145,3 +148,73 @@ def test_on_our_network_or_on_one_that_is_gone_everything_is() -> None:
 def test_what_controllers_made_carries_no_mark_and_goes_all_the_same() -> None:
     declaration = LeftoversDeclaration({"network": "ours", "deployment": "blue"}, "p", Policy(deployment="blue"))
     assert declaration.policy.deployment == ""
+
+
+def test_a_url_map_goes_before_the_backend_that_only_its_default_action_names() -> None:
+    declaration = LeftoversDeclaration({"network": "ours", "cluster": "c"}, "p", Policy())
+    declaration.inventory = gateway()
+    declaration.left = left_over(declaration.inventory, NETWORK, "c")
+    targets = {target.path.partition(f"{REGION}/")[2]: target for target in declaration.targets(declaration.left)}
+    assert f"projects/p/{REGION}/urlMaps/{GATEWAY}" in targets[f"backendServices/{GATEWAY}"].after
+
+
+def test_what_leads_to_parts_without_a_network_goes_last() -> None:
+    """A sweep that is killed in between would leave a health check that nobody finds any more."""
+    declaration = LeftoversDeclaration({"network": "ours", "cluster": "c"}, "p", Policy())
+    declaration.inventory = gateway()
+    declaration.left = left_over(declaration.inventory, NETWORK, "c")
+    targets = {target.path: target for target in declaration.targets(declaration.left)}
+    without_network = {
+        path for path in targets if path.split("/")[-2] in ("urlMaps", "backendServices", "healthChecks")
+    }
+    for path, target in targets.items():
+        if path.split("/")[-2] in ("firewalls", "networkEndpointGroups"):
+            assert without_network <= target.after
+
+
+def test_the_address_of_a_rule_goes_with_it() -> None:
+    """The rule shows the number only; a public address lies on no network."""
+    found = gateway()
+    rule = next(iter(found.items["forwardingRules"].values()))
+    rule["IPAddress"] = "198.51.100.7"
+    for name, number in (("gkegw1-zz99-a", "198.51.100.7"), ("gkegw1-yy88-b", "198.51.100.8")):
+        found.items["addresses"][f"projects/p/{REGION}/addresses/{name}"] = {
+            "name": name,
+            "address": number,
+            "users": ["the rule"],
+        }
+    left = names(left_over(found, NETWORK, "c"))
+    assert "addresses/gkegw1-zz99-a" in left
+    assert "addresses/gkegw1-yy88-b" not in left
+
+
+def described_as(cluster: str) -> dict[str, Any]:
+    home = f"/projects/p/locations/us-east5/clusters/{cluster}"
+    return {"name": "gkegw1-qq77-x", "description": json.dumps({"K8sResource": "/x", "K8sCluster": home})}
+
+
+def test_parts_that_hang_on_nothing_are_known_by_their_cluster() -> None:
+    found = inventory(healthChecks=[described_as("c")], urlMaps=[described_as("other")])
+    assert names(left_over(found, NETWORK, "c")) == ["healthChecks/gkegw1-qq77-x"]
+    assert left_over(found, NETWORK, "") == {}
+    found.living = ["projects/p/locations/us-east5/clusters/c"]
+    assert left_over(found, NETWORK, "c") == {}, "it lives, on another network"
+
+
+def test_what_another_network_uses_is_not_ours_whatever_its_description_says() -> None:
+    elsewhere = {
+        "name": "k8s1-0a1b-ns-s-80",
+        "scope": "zones/us-east5-a",
+        "network": f"{LINK}/global/networks/theirs",
+    }
+    backend = {
+        **described_as("c"),
+        "backends": [{"group": link("networkEndpointGroups", "k8s1-0a1b-ns-s-80", "zones/us-east5-a")}],
+    }
+    assert left_over(inventory(backendServices=[backend], networkEndpointGroups=[elsewhere]), NETWORK, "c") == {}
+
+
+def test_a_rule_that_a_policy_puts_on_the_network() -> None:
+    on_us = {"scope": "global", "network": f"{LINK}/global/networks/ours"}
+    rules = [{"name": name, **on_us} for name in ("ours-" + "a1" * 12, "ours-" + "a1" * 11, "ours-by-hand")]
+    assert names(left_over(inventory(firewalls=rules), NETWORK, "c")) == ["firewalls/ours-" + "a1" * 12]
