@@ -76,7 +76,7 @@ def load(text: str) -> list[Object]:
 
 def key_of(definition: Object) -> Key:
     """Who an object is. The version is not part of it: the same object can be written in several."""
-    group, _, _ = str(definition.get("apiVersion", "")).rpartition("/")
+    group = str(definition.get("apiVersion", "")).rpartition("/")[0]
     meta = definition.get("metadata") or {}
     return group, str(definition.get("kind", "")), str(meta.get("namespace") or ""), str(meta.get("name", ""))
 

@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import quote, urlencode
 
 from ._errors import GcpError
@@ -31,7 +31,7 @@ else:
 
 Object = dict[str, Any]
 # (method, path with query, headers, body) -> (HTTP status, body)
-Send = Callable[[str, str, dict[str, str], bytes | None], tuple[int, bytes]]
+Send: TypeAlias = "Callable[[str, str, dict[str, str], bytes | None], tuple[int, bytes]]"
 
 AGGREGATED_DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"

@@ -244,7 +244,7 @@ class Prober:
         deadline = Deadline.after(self._clock, SETTLE_SECONDS)
         while True:
             after = self._scrape(servers)
-            served = {pod: Served(role, before[pod], after[pod]) for pod, (role, _) in servers.items()}
+            served = {pod: Served(role, before[pod], after[pod]) for pod, (role, _address) in servers.items()}
             counts = [
                 sum(each.requests() for each in served.values() if each.role == role) for role in ("prefill", "decode")
             ]

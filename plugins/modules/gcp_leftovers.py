@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 module: gcp_leftovers
 short_description: Remove what a GKE cluster left on a network
 version_added: 0.1.0
-author: The llm_d.gke contributors
+author: The llm_d.gke contributors (@llm-d)
 description:
   - GKE's controllers make load balancers, endpoint groups, firewall rules and disks. When a cluster goes before
     what asked for them, they stay, cost money, and keep the network from being removed.

@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 module: gcp_network
 short_description: Make or remove a VPC network with its subnetworks and firewall rules
 version_added: 0.1.0
-author: The llm_d.gke contributors
+author: The llm_d.gke contributors (@llm-d)
 description:
   - One declaration for a network and what belongs to it, so that independent parts are made beside each other.
   - Only what is named is compared, and only what differs is changed. A difference in something that Google does not

@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 module: gcp_project_services
 short_description: Switch APIs of a Google Cloud project on or off
 version_added: 0.1.0
-author: The llm_d.gke contributors
+author: The llm_d.gke contributors (@llm-d)
 description:
   - Switches on what is named and not on yet, in batches of 20; other APIs are left as they are.
   - An API that was just switched on refuses requests for a while. The other modules of this collection wait for

@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 module: gcp_tpu_capacity_info
 short_description: Tell whether a zone and a reservation have what TPU pools ask for
 version_added: 0.1.0
-author: The llm_d.gke contributors
+author: The llm_d.gke contributors (@llm-d)
 description:
   - Looks up zone, machine type and reservation. Google itself tells of a wrong one only when a node pool is made,
     which is after a cluster was.

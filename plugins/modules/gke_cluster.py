@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 module: gke_cluster
 short_description: Make, change or remove a GKE cluster and its default pool
 version_added: 0.1.0
-author: The llm_d.gke contributors
+author: The llm_d.gke contributors (@llm-d)
 description:
   - Only what is named is compared, and only what differs is changed, each in an operation of its own, as Google
     wants it.

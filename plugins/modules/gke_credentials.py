@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 module: gke_credentials
 short_description: Get access to a GKE cluster without gcloud
 version_added: 0.1.0
-author: The llm_d.gke contributors
+author: The llm_d.gke contributors (@llm-d)
 description:
   - Asks GKE for the cluster's address and certificate, and writes them with a token of the module's own credentials
     into a kubeconfig.

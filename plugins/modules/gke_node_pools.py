@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 module: gke_node_pools
 short_description: Make, change or remove node pools of a GKE cluster, together
 version_added: 0.1.0
-author: The llm_d.gke contributors
+author: The llm_d.gke contributors (@llm-d)
 description:
   - Works on any number of pools at once, with as many operations in flight as allowed; the next starts the moment
     one ends.

@@ -1,6 +1,7 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright (c) 2026, the llm_d.gke contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Helm releases, declared by a helmfile."""
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ DOCUMENTATION = r"""
 module: helmfile
 short_description: Converge the Helm releases that a helmfile declares
 version_added: 0.1.0
-author: The llm_d.gke contributors
+author: The llm_d.gke contributors (@llm-d)
 description:
   - Compares what helmfile would render with what each release holds, and with what is live in the cluster (by a
     server-side dry run), object by object. That decides RV(ignore:changed), gives the diff, and finds hand edits and
@@ -143,7 +144,7 @@ releases:
     namespace: {description: Its namespace., type: str}
     chart: {description: Its chart., type: str}
     version: {description: The chart's version., type: str}
-    status: {description: Helm's status of the newest revision, or V(absent)., type: str}
+    status: {description: "Helm's status of the newest revision, or V(absent).", type: str}
     revision: {description: The newest revision., type: int}
     changed: {description: Whether it was (or in check mode would be) changed., type: bool}
     action: {description: "V(install), V(upgrade), V(destroy) or V(none).", type: str}

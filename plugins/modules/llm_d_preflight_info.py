@@ -1,6 +1,7 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright (c) 2026, the llm_d.gke contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What would go wrong with an llm-d deployment, before it is installed."""
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ DOCUMENTATION = r"""
 module: llm_d_preflight_info
 short_description: Find what would go wrong with an llm-d deployment before it is installed
 version_added: 0.1.0
-author: The llm_d.gke contributors
+author: The llm_d.gke contributors (@llm-d)
 description:
   - Judges the settings of the role P(llm_d.gke.llm_d#role), and the cluster they are meant for. Every finding comes at
     once, with what to do.

@@ -1,6 +1,7 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright (c) 2026, the llm_d.gke contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Whether an llm-d deployment is ready."""
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ DOCUMENTATION = r"""
 module: llm_d_ready_info
 short_description: Wait until an llm-d deployment is ready, and say what it waits for
 version_added: 0.1.0
-author: The llm_d.gke contributors
+author: The llm_d.gke contributors (@llm-d)
 description:
   - Reads gateway, route, pool, policies, TPU nodes, Deployments and pods by name, and judges them by their status, not
     by a log line. Conditions that speak of an older generation do not count; nor does the C(Progressing) of a

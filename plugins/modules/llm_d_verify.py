@@ -1,6 +1,7 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright (c) 2026, the llm_d.gke contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Whether an llm-d deployment answers, and prefill and decode together."""
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ DOCUMENTATION = r"""
 module: llm_d_verify
 short_description: Ask an llm-d deployment from inside its cluster, and see who answered
 version_added: 0.1.0
-author: The llm_d.gke contributors
+author: The llm_d.gke contributors (@llm-d)
 description:
   - Runs one pod in the cluster that calls the gateway, and takes it away again, also when something fails.
   - Judges the answers, the endpoint picker's decisions, and what the model servers counted meanwhile. That a decision

@@ -25,7 +25,7 @@ def teardown_checks(
     looked = "leftovers" in leftovers
     found: dict[str, set[str]] = {kind: set() for kind in [*kinds, *(SWEPT_KINDS if looked else ())]}
     for step in plans:
-        kind, _, name = str(step["resource"]).rpartition(" ")
+        kind, _space, name = str(step["resource"]).rpartition(" ")
         found.setdefault(kind, set()).add(name)
     for resource in leftovers.get("leftovers", []):
         found.setdefault(resource["kind"], set()).add(resource["name"])

@@ -115,7 +115,7 @@ def _clusters(cloud: Cloud, deadline: Deadline, project: str, network: str) -> t
 
 def _owner_of(cloud: Cloud, deadline: Deadline, network: str) -> str | None:
     """The deployment whose mark the network carries, empty for none; None when there is no network."""
-    _, project, _, _, name = network.split("/")
+    _projects, project, _global, _networks, name = network.split("/")
     try:
         found = cloud.call("compute.networks.get", {"project": project, "network": name}, deadline=deadline)
     except NotFoundError:

@@ -99,7 +99,7 @@ def test_another_chart_version_is_a_change_by_itself() -> None:
 
 def test_immutable_differences_are_found_before_anything_is_done() -> None:
     found = plan(thing(2), thing(1), Live(thing(1), immutable="field is immutable"))
-    assert [difference.note for _, difference in refused([found])] == ["field is immutable"]
+    assert [difference.note for _target, difference in refused([found])] == ["field is immutable"]
 
 
 def test_destroying() -> None:

@@ -118,7 +118,7 @@ def test_it_asks_and_goes() -> None:
     ],
 )
 def test_it_goes_when_it_did_not_work(cluster: Cluster, said: str) -> None:
-    result, _, trouble = run(cluster)
+    result, _lines, trouble = run(cluster)
     assert result is None and said in trouble
     assert cluster.deleted[-1] == "probe-1"
 

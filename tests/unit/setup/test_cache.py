@@ -61,7 +61,7 @@ def test_two_set_ups_at_once_make_a_thing_once() -> None:
         barrier.wait(timeout=10)
         cache.made_once("thing", "1", make)
 
-    threads = [threading.Thread(target=set_up) for _ in range(2)]
+    threads = [threading.Thread(target=set_up) for _each in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:

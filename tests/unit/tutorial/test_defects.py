@@ -151,8 +151,8 @@ def test_every_defect_is_in_the_list_with_a_cure() -> None:
     rows = re.findall(
         r"^\| (\d+) \| [FSCD]\S* \| (.+?) \| (.+?) \|", TUTORIAL.read_text(encoding="utf-8"), re.MULTILINE
     )
-    assert [int(number) for number, _, _ in rows] == list(range(1, 44))
-    assert all(cure.strip() for _, _, cure in rows)
+    assert [int(number) for number, _kind, _cure in rows] == list(range(1, 44))
+    assert all(cure.strip() for _number, _kind, cure in rows)
 
 
 def test_the_tests_that_the_list_names_exist() -> None:

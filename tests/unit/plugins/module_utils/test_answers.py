@@ -60,7 +60,7 @@ def answer(code: int, message: str, status: str = "", reason: str = "", details:
     ],
 )
 def test_errors_by_their_signs(code: int, payload: Any, kind: type[errors.ApiError]) -> None:
-    assert type(errors.from_answer(code, payload)) is kind
+    assert errors.from_answer(code, payload).__class__ is kind
 
 
 def test_an_error_carries_what_one_needs() -> None:

@@ -87,7 +87,7 @@ def test_check_mode_plans_what_apply_sends() -> None:
 @pytest.mark.parametrize("refusal", [QUOTA, RUNNING])
 def test_waits_out_what_passes(refusal: dict[str, Any]) -> None:
     google = FakeGoogle()
-    google.before = [from_answer(refusal["code"], {"error": refusal}) for _ in range(5)]
+    google.before = [from_answer(refusal["code"], {"error": refusal}) for _each in range(5)]
     run = context(google)
     assert converge(declared(["a"]), run)["node_pools"][0]["status"] == "RUNNING"
     assert run.cloud.retries == 5
@@ -103,7 +103,7 @@ def test_does_not_wait_out_what_stays() -> None:
 
 def test_gives_up_at_the_deadline_with_googles_words() -> None:
     google = FakeGoogle()
-    google.before = [from_answer(429, {"error": QUOTA}) for _ in range(10_000)]
+    google.before = [from_answer(429, {"error": QUOTA}) for _each in range(10_000)]
     with pytest.raises(ApiError, match="concurrent operations quota 5"):
         converge(declared(["a"]), context(google, timeout=600))
 
@@ -293,7 +293,7 @@ DISABLED = {
 
 
 def disabled(count: int) -> list[Exception | None]:
-    return [from_answer(403, {"error": DISABLED}) for _ in range(count)]
+    return [from_answer(403, {"error": DISABLED}) for _each in range(count)]
 
 
 def test_an_api_that_was_just_enabled_is_given_time() -> None:

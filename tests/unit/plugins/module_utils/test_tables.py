@@ -143,7 +143,7 @@ def test_the_update_request_is_one_that_google_knows(name: str, row: Field) -> N
     step = updates(target, [Difference(row.option, None, dig(wanted, row.api), row)], {}, Policy())[0]
     method = METHODS[step.method]
     request = getattr(library(api), method.message)
-    body = {key: value for key, value in (step.body or {}).items()}
+    body = dict(step.body or {})
     if api == "container":
         request.from_json(json.dumps({**step.params, **body}))
     else:

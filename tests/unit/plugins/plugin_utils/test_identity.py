@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import json
 
-from plugins.module_utils._auth import Identity
-from plugins.plugin_utils._identity import owner_of
+from ansible_collections.llm_d.gke.plugins.module_utils._auth import Identity
+from ansible_collections.llm_d.gke.plugins.plugin_utils._identity import owner_of
 
 KEY = {"type": "service_account", "client_email": "robot@p.iam.gserviceaccount.com", "private_key": "SECRET"}
 FILES = {

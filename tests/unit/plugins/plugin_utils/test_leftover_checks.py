@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from plugins.plugin_utils._leftover_checks import AGAIN, SWEPT_KINDS, teardown_checks
+from ansible_collections.llm_d.gke.plugins.plugin_utils._leftover_checks import AGAIN, SWEPT_KINDS, teardown_checks
 
 KINDS = ["cluster", "node pool", "network"]
 NOTHING: dict[str, Any] = {"leftovers": [], "incomplete": [], "clusters": []}

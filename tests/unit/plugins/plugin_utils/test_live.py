@@ -4,15 +4,10 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 
-COLLECTIONS = Path(__file__).resolve().parents[4] / ".ansible" / "collections"
-if str(COLLECTIONS) not in sys.path:
-    sys.path.insert(0, str(COLLECTIONS))
-
-from ansible_collections.llm_d.gke.plugins.plugin_utils._live import following  # noqa: E402
+from ansible_collections.llm_d.gke.plugins.plugin_utils._live import following
 
 
 def test_lines_as_they_come(tmp_path: Path) -> None:

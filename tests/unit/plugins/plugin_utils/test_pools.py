@@ -7,9 +7,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from plugins.plugin_utils._capacity import CapacityError, tpu_slice
-from plugins.plugin_utils._pools import tpu_node_pool
+from ansible_collections.llm_d.gke.plugins.plugin_utils._capacity import CapacityError, tpu_slice
+from ansible_collections.llm_d.gke.plugins.plugin_utils._pools import tpu_node_pool
 
 TUTORIAL: dict[str, Any] = {
     "zone": "us-east5-a",

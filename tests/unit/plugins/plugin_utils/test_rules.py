@@ -7,8 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from plugins.plugin_utils._rules import RULES, findings
+from ansible_collections.llm_d.gke.plugins.plugin_utils._rules import RULES, findings
 
 GOOD: dict[str, Any] = {
     "name": "qwen-east",

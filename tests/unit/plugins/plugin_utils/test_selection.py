@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from plugins.plugin_utils._selection import no_deployments, select_deployments
+from ansible_collections.llm_d.gke.plugins.plugin_utils._selection import no_deployments, select_deployments
 
 HOSTS = {"llm_d": ["east", "west"], "east": ["east"], "jump": ["jump"], "": []}
 

@@ -4,7 +4,12 @@
 
 from __future__ import annotations
 
-from plugins.plugin_utils._world import SHOWN_APIS, effective_endpoints, endpoint_lines, mixtures
+from ansible_collections.llm_d.gke.plugins.plugin_utils._world import (
+    SHOWN_APIS,
+    effective_endpoints,
+    endpoint_lines,
+    mixtures,
+)
 
 LOCAL = "http://127.0.0.1:8080"
 OPTIONS = {api: f"{LOCAL}/" for api in (*SHOWN_APIS, "token")}

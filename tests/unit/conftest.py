@@ -7,6 +7,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-COLLECTIONS = Path(__file__).resolve().parents[3] / ".ansible" / "collections"
+COLLECTIONS = Path(__file__).resolve().parents[2] / ".ansible" / "collections"
 if str(COLLECTIONS) not in sys.path:
     sys.path.insert(0, str(COLLECTIONS))
