@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright (c) 2026, the llm_d.gke contributors
-"""``python -m tests.gates.newest``: the newest ansible-core that is supported, with the newest Python it is tested with.
+"""``python -m tests.gates.newest``: the newest ansible-core that is tested, with the newest Python.
 
 Everything else is tested with the oldest. What could differ is how modules, plugins and playbooks are loaded and run:
 so unit tests by ansible-test, and modules as Ansible runs them.
@@ -23,10 +23,8 @@ MODULES = "tests/integration/modules/test_services_and_network.py"
 
 def interpreter() -> Path:
     """A Python of that version: on PATH, or among those of pyenv."""
-    places = [
-        shutil.which(f"python{PYTHON}"),
-        *sorted(Path.home().glob(f".pyenv/versions/{PYTHON}.*/bin/python{PYTHON}")),
-    ]
+    of_pyenv = sorted(Path.home().glob(f".pyenv/versions/{PYTHON}.*/bin/python{PYTHON}"))
+    places = [shutil.which(f"python{PYTHON}"), *of_pyenv]
     for place in filter(None, places):
         # A name on PATH may be a shim of nothing.
         works = subprocess.run([place, "-c", "import ensurepip"], capture_output=True, check=False)
