@@ -14,8 +14,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from sandbox.setup.cache import CHECKOUT, cache_root, digest
-from sandbox.setup.console import SetupError, fail, run, say
+from sandbox.setup.cache import CHECKOUT
+from sandbox.setup.console import SetupError, fail
+
+from .environments import environment
 
 PYTHON = "3.13"
 MODULES = "tests/integration/modules/test_services_and_network.py"
@@ -36,23 +38,9 @@ def interpreter() -> Path:
     )
 
 
-def environment() -> Path:
-    """A virtual environment of that Python with requirements-dev.txt; returns its folder of programs."""
-    base = interpreter()
-    wanted = digest(CHECKOUT / "requirements-dev.txt", str(base))
-    folder = cache_root() / f"newest-{wanted}"
-    if not (folder / ".ready").exists():
-        say(f"Python packages for Python {PYTHON}")
-        run([base, "-m", "venv", folder], step="making a virtual environment", remedy="See above.")
-        install = [folder / "bin" / "python", "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
-        run([*install, "-r", CHECKOUT / "requirements-dev.txt"], step="pip install", remedy="See above.")
-        (folder / ".ready").touch()
-    return folder / "bin"
-
-
 def main() -> int:
     try:
-        programs = environment()
+        programs = environment("newest", CHECKOUT / "requirements-dev.txt", interpreter())
     except SetupError as error:
         return fail(error)
     path = f"{programs}{os.pathsep}{CHECKOUT / '.tools' / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
