@@ -56,6 +56,8 @@ class Result:
     operation: str = ""
     error: GcpError | None = None
     notes: list[str] = field(default_factory=list)
+    # How often somebody else wrote between our reading and our writing.
+    stale: int = 0
 
     def as_report(self) -> Json:
         report: Json = {"changed": self.sent, "actions": self.actions}
@@ -164,8 +166,14 @@ class Applier:
                 return self._wait
             try:
                 self._carry_out(result, step, self._wait or not last or each.target.path in self._awaited)
-            except (ExistsError, StaleError):
+            except ExistsError:
                 # Somebody was faster: what they made is compared like anything else.
+                return True
+            except StaleError as error:
+                # Somebody wrote in between: read, change and write again, after a pause that grows.
+                self._cloud.progress.event(f"{each.target.label}: {error.message.splitlines()[0]} (once more)")
+                self._cloud.clock.sleep(self._cloud.clock.spread(self._cloud.pace.least * 2**result.stale))
+                result.stale = min(result.stale + 1, 3)
                 return True
             except (LostReply, ServerError) as error:
                 # Sent, perhaps done: the resource tells.

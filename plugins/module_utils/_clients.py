@@ -31,6 +31,7 @@ from ._errors import (
     GcpError,
     Json,
     LostReply,
+    NotVisibleError,
     OptionError,
     ServerError,
     from_answer,
@@ -74,10 +75,17 @@ class Patience:
     first_contact: float
     # SERVICE_DISABLED: an API that was just enabled refuses for a while.
     activation: float
+    # A service account that was just made is not known everywhere at once.
+    visibility: float = 0.0
 
     @classmethod
     def from_pace(cls, pace: Pace) -> Patience:
-        return cls(faults=60 * pace.least, first_contact=4 * pace.least, activation=45 * pace.least)
+        return cls(
+            faults=60 * pace.least,
+            first_contact=4 * pace.least,
+            activation=45 * pace.least,
+            visibility=60 * pace.least,
+        )
 
 
 @dataclass
@@ -178,6 +186,8 @@ class Trouble:
             return float("inf")
         if isinstance(error, DisabledError):
             return patience.activation
+        if isinstance(error, NotVisibleError):
+            return None if self._method.reads else patience.visibility
         if isinstance(error, Unreachable):
             return patience.faults if self._cloud._contacted else patience.first_contact
         if isinstance(error, ServerError | LostReply):
@@ -217,6 +227,8 @@ class GoogleTransport:
         payload = _json_of(answer)
         if answer.status_code >= 400:
             raise _refusal(answer)
+        if answer.status_code == 204:
+            return {}
         if not isinstance(payload, dict):
             raise LostReply("the reply is not JSON", code=answer.status_code)
         return payload

@@ -130,6 +130,10 @@ class DisabledError(ApiError):
     """The API is not enabled in the project."""
 
 
+class NotVisibleError(ApiError):
+    """An identity that a policy names does not exist, or was made so lately that not all of Google knows it yet."""
+
+
 class ServerError(ApiError):
     """5xx: whether the request had an effect is not known."""
 
@@ -211,6 +215,12 @@ PASSING = re.compile(
 
 # A 429 that no waiting cures, unlike those about operations and rates: what is reserved is used up.
 USED_UP = re.compile(r"[Rr]eservation .*(insufficient|exhausted|not enough|no capacity|fully)|RESERVATION_CAPACITY")
+# What IAM says of an account that was just made (and of one that never was).
+NOT_VISIBLE = re.compile(
+    r"^Service account \S+ does not exist"
+    r"|^Permission 'iam\.serviceAccounts\.\w+' denied on resource \(or it may not exist\)"
+)
+NOT_EMPTY = "you tried to delete is not empty"
 BLOCKER = re.compile(r"already being used by '([^']+)'")
 TOPOLOGY_REFUSAL = re.compile(r"TPU topology can't be specified with single-host TPU slice pool")
 
@@ -254,6 +264,18 @@ REMEDIES: tuple[tuple[re.Pattern[str], str], ...] = (
         re.compile(r"Permission denied to enable service|AUTH_PERMISSION_DENIED"),
         "Have somebody enable the APIs who may (`gcloud services enable` with the names above), or give the identity "
         "roles/serviceusage.serviceUsageAdmin, and run again.",
+    ),
+    (
+        re.compile(r"^Identity Pool does not exist"),
+        "The workload pool comes with the project's first cluster that has Workload Identity: make the cluster first.",
+    ),
+    (
+        re.compile(NOT_EMPTY),
+        "Take the objects out, or have them deleted with it (`delete_objects: true` of the bucket).",
+    ),
+    (
+        re.compile(r"^The requested bucket name is not available"),
+        "Bucket names are shared by all of Google Cloud: choose another name.",
     ),
     (
         re.compile(r"CREDENTIALS_MISSING|UNAUTHENTICATED|authError"),
@@ -312,6 +334,8 @@ def _class_for(code: int, reason: str, legacy: str, message: str) -> type[ApiErr
     rules: tuple[tuple[bool, type[ApiError]], ...] = (
         (reason == "SERVICE_DISABLED" or legacy == "accessNotConfigured", DisabledError),
         (legacy == "resourceInUseByAnotherResource" or "is already being used by" in message, InUseError),
+        (code == 409 and NOT_EMPTY in message, InUseError),
+        (code in (400, 403) and bool(NOT_VISIBLE.search(message)), NotVisibleError),
         (code == 404, NotFoundError),
         (bool(USED_UP.search(message)), ApiError),
         (code == 429, BusyError),

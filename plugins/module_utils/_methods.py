@@ -34,7 +34,7 @@ class Method:
     @property
     def reads(self) -> bool:
         """Sending it twice is the same as sending it once, and it changes nothing."""
-        return self.verb == "GET" or self.path.endswith("/wait")
+        return self.verb == "GET" or self.path.endswith("/wait") or ":getIamPolicy" in self.path
 
     @property
     def takes_request_id(self) -> bool:
@@ -85,6 +85,37 @@ def _collection(name: str, path: str, item: str, service: str, singular: str, ve
 
 def _container(id: str, verb: str, path: str, call: str, message: str) -> Method:
     return Method(f"container.projects.locations.{id}", verb, f"v1/{path}", f"cluster_manager.{call}", message)
+
+
+def _accounts() -> list[Method]:
+    accounts, family = "v1/projects/{project}/serviceAccounts", "iam.projects.serviceAccounts"
+    one = f"{accounts}/{{email}}"
+    return [
+        Method(f"{family}.list", "GET", accounts),
+        Method(f"{family}.get", "GET", one),
+        Method(f"{family}.create", "POST", accounts),
+        Method(f"{family}.patch", "PATCH", one),
+        Method(f"{family}.delete", "DELETE", one),
+        Method(f"{family}.getIamPolicy", "POST", f"{one}:getIamPolicy?options.requestedPolicyVersion=3"),
+        Method(f"{family}.setIamPolicy", "POST", f"{one}:setIamPolicy"),
+    ]
+
+
+def _buckets() -> list[Method]:
+    bucket = "storage/v1/b/{bucket}"
+    one = f"{bucket}/o/{{object}}?generation={{generation}}"
+    return [
+        Method("storage.buckets.list", "GET", "storage/v1/b"),
+        Method("storage.buckets.get", "GET", bucket),
+        Method("storage.buckets.insert", "POST", "storage/v1/b?project={project}"),
+        Method("storage.buckets.patch", "PATCH", bucket),
+        Method("storage.buckets.delete", "DELETE", bucket),
+        Method("storage.buckets.getIamPolicy", "GET", f"{bucket}/iam?optionsRequestedPolicyVersion=3"),
+        Method("storage.buckets.setIamPolicy", "PUT", f"{bucket}/iam"),
+        Method("storage.objects.list", "GET", f"{bucket}/o"),
+        Method("storage.objects.get", "GET", one),
+        Method("storage.objects.delete", "DELETE", one),
+    ]
 
 
 _SUBNET = "regions/{region}/subnetworks"
@@ -280,6 +311,9 @@ _ALL = [
     Method("serviceusage.services.batchEnable", "POST", "v1/projects/{project}/services:batchEnable"),
     Method("serviceusage.services.disable", "POST", "v1/projects/{project}/services/{service}:disable"),
     Method("serviceusage.operations.get", "GET", "v1/{name}"),
+    Method("cloudresourcemanager.projects.get", "GET", "v1/projects/{project}"),
+    *_accounts(),
+    *_buckets(),
 ]
 
 METHODS: Mapping[str, Method] = {method.id: method for method in _ALL}

@@ -35,11 +35,15 @@ class Kind:
     item: str = ""
     # The key of the create request under which the resource stands; empty: the body is the resource.
     envelope: str = ""
+    # The key of the create request under which the name stands, beside the envelope; empty: it is part of the resource.
+    name_key: str = ""
     # Where the ownership mark stands, and whether it can be put there later.
     mark: str = "description"
     mark_later: bool = False
     busy: frozenset[str] = frozenset()
     broken: frozenset[str] = frozenset()
+    # There whenever its parent is, as a policy is: never made, only changed.
+    always: bool = False
     # Whether one of ours that is broken is deleted and made again without being told to.
     repaired: bool = False
 
@@ -164,6 +168,8 @@ def plan(target: Target, found: Json | None, policy: Policy) -> ResourcePlan:
     """What has to happen to one resource."""
     if target.unmarked:
         policy = replace(policy, deployment="")
+    if found is None and target.kind.always:
+        found = {}
     if found is None:
         return ResourcePlan(target, [create(target, policy)] if target.present else [])
     return _presence(target, found, policy) if target.present else _absence(target, found, policy)
@@ -275,13 +281,16 @@ def _shown(value: Any) -> str:
 
 
 def create(target: Target, policy: Policy, why: str = "", drift: tuple[Difference, ...] = ()) -> Step:
-    body = {"name": target.name, **ownership.marked(target.wanted, {}, target.kind.mark, policy.deployment)}
+    body = ownership.marked(target.wanted, {}, target.kind.mark, policy.deployment)
+    if not target.kind.name_key:
+        body = {"name": target.name, **body}
     for row in target.kind.rows:
         if row.at_first is not None and dig(body, row.api) is None:
             put(body, row.api, row.at_first)
     envelope = target.kind.envelope
     insert = f"{target.kind.family}.{'create' if envelope else 'insert'}"
-    return Step(CREATE, target, insert, {envelope: body} if envelope else body, drift, why)
+    named = {target.kind.name_key: target.name} if target.kind.name_key else {}
+    return Step(CREATE, target, insert, {**named, envelope: body} if envelope else body, drift, why)
 
 
 def delete(target: Target, why: str = "") -> Step:

@@ -16,6 +16,8 @@ MODULES = (
     "sandbox.cloud.iam",
     "sandbox.cloud.cloudresourcemanager",
     "sandbox.cloud.storage",
+    "sandbox.cloud.storage_objects",
+    "sandbox.cloud.workload_identity",
 )
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,9 @@ _MEMBER_KINDS = (
     "projectOwner:",
     "projectEditor:",
     "projectViewer:",
+)
+_POOL_MEMBER = re.compile(
+    r"principal(?:Set)?://iam\.googleapis\.com/projects/([^/]+)/locations/global/workloadIdentityPools/([^/]+\.svc\.id\.goog)/"
 )
 _MEMBERS = ("allUsers", "allAuthenticatedUsers")
 _CONCURRENT = "There were concurrent policy changes. Please retry the whole read-modify-write with exponential backoff."
@@ -75,16 +79,28 @@ def _check_binding(cloud: Cloud, binding: Json) -> None:
             raise invalid(f"Invalid value for member: {member}. It needs a type such as user: or serviceAccount:.")
         if member.startswith("serviceAccount:"):
             _check_account(cloud, member.removeprefix("serviceAccount:"))
+        if found := _POOL_MEMBER.match(member):
+            _check_pool(cloud, found[1], found[2])
+
+
+def _check_pool(cloud: Cloud, number: str, pool: str) -> None:
+    owners = [project.number for project in cloud.settings.projects if pool == f"{project.id}.svc.id.goog"]
+    if number not in owners or not _pool_exists(cloud, pool):
+        raise _no_pool(pool)
+
+
+def _no_pool(pool: str) -> ApiError:
+    return invalid(
+        f"Identity Pool does not exist ({pool}). Please check that you specified a valid resource name as "
+        "returned in the `name` attribute in the configuration API."
+    )
 
 
 def _check_account(cloud: Cloud, account: str) -> None:
     pool = account.partition("[")[0]
     if pool.endswith(".svc.id.goog"):
         if not _pool_exists(cloud, pool):
-            raise invalid(
-                f"Identity Pool does not exist ({pool}). Please check that you specified a valid resource name as "
-                "returned in the `name` attribute in the configuration API."
-            )
+            raise _no_pool(pool)
         return
     ours = any(account.endswith(f"@{project.id}.iam.gserviceaccount.com") for project in cloud.settings.projects)
     if ours and not is_visible(cloud, account):

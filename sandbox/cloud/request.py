@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
@@ -16,18 +17,51 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
+_WORKLOAD = re.compile(
+    r"principal://(iam\.googleapis\.com/projects/\d+/locations/global/workloadIdentityPools)/([^/]+)"
+    r"/subject/ns/([^/]+)/sa/([^/]+)"
+)
+
 
 @dataclass(frozen=True)
 class Principal:
-    """Who is asking. ``scopes`` is None when the credentials carry no scopes (audience tokens, trusted callers)."""
+    """Who is asking. ``scopes`` is None when the credentials carry no scopes (audience tokens, trusted callers).
+
+    The ``email`` of a pod that acts as itself is its name in policies, ``principal://…``.
+    """
 
     email: str
     scopes: frozenset[str] | None = None
     trusted: bool = False
 
     @property
+    def federated(self) -> bool:
+        return self.email.startswith("principal://")
+
+    @property
+    def shown(self) -> str:
+        """As messages name it: a federated identity has no address to be named by."""
+        return "Caller" if self.federated else self.email
+
+    @property
+    def aliases(self) -> list[str]:
+        """Further names of a pod's identity: the older form of its own, and the sets that it is in."""
+        found = _WORKLOAD.fullmatch(self.email)
+        if found is None:
+            return []
+        pools, pool, namespace, account = found.groups()
+        everybody = f"principalSet://{pools}/{pool}"
+        return [
+            f"serviceAccount:{pool}[{namespace}/{account}]",
+            f"{everybody}/namespace/{namespace}",
+            f"{everybody}/*",
+        ]
+
+    @property
     def member(self) -> str:
         """As policies name it."""
+        if self.federated:
+            return self.email
         kind = "serviceAccount" if self.email.endswith(".gserviceaccount.com") else "user"
         return f"{kind}:{self.email}"
 

@@ -4,11 +4,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from sandbox.testing import RunningCloud, running_cloud
+
+# The collection, as its files import each other.
+COLLECTIONS = Path(__file__).resolve().parents[3] / ".ansible" / "collections"
+if str(COLLECTIONS) not in sys.path:
+    sys.path.insert(0, str(COLLECTIONS))
 
 
 @pytest.fixture(scope="module")
