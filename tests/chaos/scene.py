@@ -19,6 +19,9 @@ SUBNETWORK_RANGE, PROXY_RANGE = "10.10.0.0/18", "172.16.0.0/26"
 SOURCES = ["10.0.0.0/8", "172.16.0.0/12"]
 MACHINE, TOPOLOGY = "ct6e-standard-4t", "2x2"
 RESERVATION_KEY = "compute.googleapis.com/reservation-name"
+# The roles' own words.
+NETWORK_TEXT = "Network of a disaggregated llm-d service."
+RULE_TEXT = "Allow all internal traffic within the network."
 PACE = 0.02
 
 
@@ -41,7 +44,7 @@ class Place:
             "service_account_file": self.key_file,
             "poll_interval": PACE,
             # Wall seconds. Far longer than anything takes here, far shorter than a person would watch.
-            "wait_timeout": 60,
+            "wait_timeout": 300,
         }
 
 
@@ -118,7 +121,7 @@ class Scene:
         return {
             "name": f"{PREFIX}-main",
             "deployment": DEPLOYMENT,
-            "description": "Chaos.",
+            "description": NETWORK_TEXT,
             "auto_create_subnetworks": False,
             "mtu": 8896,
             "routing_mode": "REGIONAL",
@@ -140,7 +143,7 @@ class Scene:
             "firewall_rules": [
                 {
                     "name": f"{PREFIX}-allow-internal",
-                    "description": "Allow all internal traffic.",
+                    "description": RULE_TEXT,
                     "direction": "INGRESS",
                     "allowed": [{"ip_protocol": "all"}],
                     "source_ranges": SOURCES,
@@ -211,7 +214,7 @@ class Scene:
         """Path, field, value; lists are compared as sets."""
         mark = f"[llm-d-deployment: {DEPLOYMENT}]"
         yield from (
-            (self.network, "description", f"Chaos. {mark}"),
+            (self.network, "description", f"{NETWORK_TEXT} {mark}"),
             (self.network, "mtu", 8896),
             (self.network, "autoCreateSubnetworks", False),
             (self.network, "routingConfig.routingMode", "REGIONAL"),
@@ -222,7 +225,7 @@ class Scene:
             (self.proxy_subnetwork, "purpose", "REGIONAL_MANAGED_PROXY"),
             (self.proxy_subnetwork, "role", "ACTIVE"),
             (self.firewall, "sourceRanges", SOURCES),
-            (self.firewall, "description", f"Allow all internal traffic. {mark}"),
+            (self.firewall, "description", f"{RULE_TEXT} {mark}"),
             (self.firewall, "allowed", [{"IPProtocol": "all"}]),
             (self.cluster, "status", "RUNNING"),
             (self.cluster, "releaseChannel.channel", "RAPID"),

@@ -11,7 +11,11 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.chaos.by_ansible import AnsibleStory
 from tests.chaos.story import CONTEXT, Broken, Story
+
+# Every 25th seed is told by playbooks.
+WITH_ANSIBLE = 25
 
 
 @dataclass
@@ -27,7 +31,7 @@ class Outcome:
 def tell(seed: int, kept: str) -> Outcome:
     """One seed in a process of its own kind; what it leaves is kept when it went wrong."""
     directory = Path(tempfile.mkdtemp(prefix=f"llm-d-chaos-{seed}-"))
-    story = Story(seed, directory)
+    story = (AnsibleStory if seed % WITH_ANSIBLE == 0 else Story)(seed, directory)
     wrong = ""
     try:
         story.tell()

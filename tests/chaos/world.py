@@ -45,6 +45,7 @@ class Trap:
     mutating: bool
     heard: bool
     pids: list[int] = field(default_factory=list)
+    groups: list[int] = field(default_factory=list)
     sprung: bool = False
 
     def counts(self, http: HttpRequest) -> bool:
@@ -52,9 +53,10 @@ class Trap:
 
     def kill(self) -> None:
         self.sprung = True
-        for pid in self.pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        for kill, numbers in ((os.kill, self.pids), (os.killpg, self.groups)):
+            for number in numbers:
+                with contextlib.suppress(ProcessLookupError):
+                    kill(number, signal.SIGKILL)
 
 
 def mutates(http: HttpRequest) -> bool:
@@ -68,8 +70,8 @@ class QuietFaults(Faults):
         super().__init__()
         self.teller = threading.get_ident()
 
-    def strike(self, api_method: str, path: str) -> Any:
-        return None if threading.get_ident() == self.teller else super().strike(api_method, path)
+    def strike(self, api_method: str, path: str, *, cluster: bool = False) -> Any:
+        return None if threading.get_ident() == self.teller else super().strike(api_method, path, cluster=cluster)
 
 
 class TrappedCloud(Cloud):

@@ -277,8 +277,10 @@ def _is_root(path: str, item: Json, network: str, cluster: str) -> bool:
 
 
 def _by_policy(item: Json, network: str) -> bool:
-    """A rule that an organisation's policy puts on every network: the network's name and 24 characters."""
-    return bool(re.fullmatch(re.escape(network.rpartition("/")[2]) + r"-[a-z0-9]{24}", str(item.get("name") or "")))
+    """A rule that an organisation's policy puts on every network: the network's name (cut, as names end at 63
+    characters) and 24 characters."""
+    start = re.escape(network.rpartition("/")[2][:38])
+    return bool(re.fullmatch(start + r"-[a-z0-9]{24}", str(item.get("name") or "")))
 
 
 def has_network(item: Json) -> bool:
