@@ -207,7 +207,13 @@ class GoogleTransport:
 
     def send(self, method: Method, params: Mapping[str, Any], body: Json | None) -> Json:
         try:
-            return self._typed(method, params, body) if method.library else self._plain(method, params, body)
+            if not method.library:
+                return self._plain(method, params, body)
+            request = self._checked(method, params, body)
+            if method.clears:
+                # The libraries leave empty lists out, and so could never take a last element away.
+                return self._plain(method, params, body)
+            return self._typed(method, request)
         except GcpError:
             raise
         except Exception as error:
@@ -233,17 +239,22 @@ class GoogleTransport:
             raise LostReply("the reply is not JSON", code=answer.status_code)
         return payload
 
-    def _typed(self, method: Method, params: Mapping[str, Any], body: Json | None) -> Json:
+    def _checked(self, method: Method, params: Mapping[str, Any], body: Json | None) -> Any:
+        """The request as the library's message: what it does not know is refused before anything is sent."""
         from google.protobuf import json_format
 
-        service, _dot, call = method.library.partition(".")
         library = _library(method.api)
         request_class = getattr(library, method.message)
         try:
-            request = request_class.from_json(json.dumps(_payload(request_class, method, params, body)))
+            return request_class.from_json(json.dumps(_payload(request_class, method, params, body)))
         except json_format.ParseError as error:
             text = str(error).splitlines()[0].partition(" Available Fields")[0]
             raise OptionError(f"the request is not one that {method.api} knows: {text}") from error
+
+    def _typed(self, method: Method, request: Any) -> Json:
+        from google.protobuf import json_format
+
+        service, _dot, call = method.library.partition(".")
         timeout = WAIT_TIMEOUT if method.path.endswith("/wait") else READ_TIMEOUT
         answer = getattr(self._service(method.api, service), call)(request, timeout=timeout)
         found: Json = json_format.MessageToDict(type(answer).pb(answer))

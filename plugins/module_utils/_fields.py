@@ -14,6 +14,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from ._errors import Json, OptionError
@@ -27,14 +28,17 @@ class Update:
     """The call that changes fields of an existing resource.
 
     `base` is the part of the resource that the fields lie in, and `into` is where it goes in the request's body. The
-    differing fields go along; with `whole`, all fields of the base that the user gave do. `server` copies values that
-    only the server knows (body key → path in the resource), read just before the call.
+    differing fields go along. `whole` names the messages that the call replaces: what is there and was not spoken of
+    goes along with them, or a declaration of one field would reset its neighbours. `server` copies values that only
+    the server knows (body key → path in the resource), read just before the call.
     """
 
     method: str
     base: str = ""
     into: str = ""
-    whole: bool = False
+    whole: tuple[str, ...] = ()
+    # (message as it is, message as wanted) -> what of the former still makes sense beside the latter.
+    still: Callable[[Json, Json], Json] | None = None
     server: Mapping[str, str] = field(default_factory=dict)
     constant: Mapping[str, Any] = field(default_factory=dict)
     # The call itself says it all: the field's value does not go along.
@@ -89,8 +93,9 @@ def same_link(wanted: Any, found: Any, _resource: Json) -> bool:
     left, right = link_path(str(wanted)), link_path(str(found))
     if "/" not in left or "/" not in right:
         return left.rpartition("/")[2] == right.rpartition("/")[2]
-    # A project has an id and a number, and answers may carry either: the rest of the path has to agree.
-    return left.split("/")[2:] == right.split("/")[2:]
+    # A project has an id and a number, and answers may carry either: then the rest of the path has to agree.
+    mine, yours = left.split("/"), right.split("/")
+    return mine[2:] == yours[2:] and (mine[1] == yours[1] or mine[1].isdigit() or yours[1].isdigit())
 
 
 def link_path(link: str) -> str:
@@ -102,18 +107,59 @@ def link_path(link: str) -> str:
 def same_range(wanted: Any, found: Any, _resource: Json) -> bool:
     if is_zero(wanted) or is_zero(found):
         return is_zero(wanted) and is_zero(found)
-    return _network(str(wanted)) == _network(str(found))
+    return canonical_range(str(wanted)) == canonical_range(str(found))
+
+
+def wrong_range(value: Any) -> str:
+    try:
+        ipaddress.ip_network(str(value))
+    except ValueError as error:
+        return f"{value!r} is not a range in CIDR form ({error})"
+    return ""
 
 
 def same_ranges(wanted: Any, found: Any, _resource: Json) -> bool:
-    return {_network(v) for v in wanted or []} == {_network(v) for v in found or []}
+    return {canonical_range(v) for v in wanted or []} == {canonical_range(v) for v in found or []}
 
 
-def _network(text: str) -> str:
+def canonical_range(text: str) -> str:
     try:
         return str(ipaddress.ip_network(text, strict=False))
     except ValueError:
         return text
+
+
+def same_or_sized(wanted: Any, found: Any, resource: Json) -> bool:
+    """A range, or only its size (/14), of which Google chooses the place."""
+    if str(wanted).startswith("/"):
+        return str(found or "").endswith(str(wanted))
+    return same_range(wanted, found, resource)
+
+
+def same_word(wanted: Any, found: Any, _resource: Json) -> bool:
+    """Names that Google writes in capitals, however they were given."""
+    return str(wanted or "").lower() == str(found or "").lower()
+
+
+def same_time(wanted: Any, found: Any, resource: Json) -> bool:
+    """The same moment, however it is written."""
+    return same_value(moment(wanted), moment(found), resource)
+
+
+def moment(text: Any) -> Any:
+    try:
+        return datetime.fromisoformat(str(text)).timestamp()
+    except ValueError:
+        return text
+
+
+def same_attachments(wanted: Any, found: Any, resource: Json) -> bool:
+    """Lists of networks and subnetworks, by name or by link."""
+    return same_set(*([_short(entry) for entry in entries or []] for entries in (wanted, found)), resource)
+
+
+def _short(entry: Mapping[str, Any]) -> Json:
+    return {k: v.rpartition("/")[2] if k in ("network", "subnetwork") else v for k, v in entry.items()}
 
 
 def same_labels(wanted: Any, found: Any, _resource: Json) -> bool:
@@ -123,6 +169,21 @@ def same_labels(wanted: Any, found: Any, _resource: Json) -> bool:
 
 def _own_labels(labels: Any) -> dict[str, str]:
     return {key: str(value) for key, value in (labels or {}).items() if not key.startswith("goog-")}
+
+
+def contains(wanted: Any, found: Any, _resource: Json) -> bool:
+    """Google adds entries of its own to such maps, so only those that are wanted count."""
+    return all(str((found or {}).get(key)) == str(value) for key, value in (wanted or {}).items())
+
+
+def joined(wanted: Any, found: Any) -> Any:
+    """What to send for a map of which only the wanted entries are ours."""
+    return {**(found or {}), **wanted}
+
+
+def with_google_labels(wanted: Any, found: Any) -> Any:
+    """Labels replace each other as a map: Google's own go along."""
+    return {**{key: value for key, value in (found or {}).items() if key.startswith("goog-")}, **wanted}
 
 
 def server_decides(_wanted: Any, _found: Any, _resource: Json) -> bool:
@@ -154,12 +215,18 @@ class Field:
     same: Rule = same_value
     # The rows of each element, for a list of dictionaries.
     items: tuple[Field, ...] = ()
+    # For a list of dictionaries that is a map in the API: the option that becomes its key.
+    keyed: str = ""
+    # What Google means by leaving the field out, where that is not zero.
+    unset: Any = None
     # What to do when the field cannot be changed.
     remedy: str = ""
     # Sent with the create request when the user says nothing; never compared.
     at_first: Any = None
     # Part of the resource, but not an option: the engine sets it.
     hidden: bool = False
+    # (wanted, found) -> what is sent, where a map or list that the call replaces holds more than what is ours.
+    along: Callable[[Any, Any], Any] | None = None
     # A check of the value before anything is sent: returns what is wrong with it, or "".
     check: Callable[[Any], str] | None = None
 
@@ -169,11 +236,23 @@ class Field:
 
     def to_api(self, value: Any) -> Any:
         """The option's value as the request carries it."""
+        if self.keyed:
+            rest = [item for item in self.items if item.option != self.keyed]
+            return {element[self.keyed]: _element(rest, element) for element in value}
         if self.items:
             return [_element(self.items, element) for element in value]
         if self.type == "int64":
             return str(value)
         return value
+
+    def complaints(self, value: Any) -> Iterator[str]:
+        """What is wrong with the value, or with the parts of its elements."""
+        if self.check and (complaint := self.check(value)):
+            yield f"{self.option}: {complaint}"
+        for element in value if self.items else ():
+            for item in self.items:
+                if (inner := item.from_options(element)) is not None:
+                    yield from (f"{self.option}.{complaint}" for complaint in item.complaints(inner))
 
     def from_options(self, params: Mapping[str, Any]) -> Any:
         value: Any = params
@@ -216,8 +295,8 @@ def wanted_body(rows: Sequence[Field], params: Mapping[str, Any]) -> Json:
         value = None if row.hidden else row.from_options(params)
         if value is None:
             continue
-        if row.check and (complaint := row.check(value)):
-            raise OptionError(f"{row.option}: {complaint}")
+        for complaint in row.complaints(value):
+            raise OptionError(complaint)
         put(body, row.api, row.to_api(value))
     return body
 
@@ -230,7 +309,7 @@ def differences(rows: Sequence[Field], wanted: Json, found: Json) -> list[Differ
         if value is None:
             continue
         present = dig(found, row.api)
-        if not row.same(value, present, found):
+        if not row.same(value, row.unset if present is None else present, found):
             result.append(Difference(row.option, present, value, row))
     return result
 

@@ -41,6 +41,11 @@ class Method:
         """Compute ignores a request whose id it has seen: sending again after a lost reply is safe."""
         return self.api == "compute" and not self.reads
 
+    @property
+    def clears(self) -> bool:
+        """An empty list in the body means something: take away what is there."""
+        return self.api == "compute" and self.verb == "PATCH"
+
     def url_path(self, params: Mapping[str, Any]) -> str:
         return self.path.format_map({key: value for key, value in params.items() if value is not None})
 

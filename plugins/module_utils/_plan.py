@@ -8,6 +8,7 @@ Nothing here talks to anybody.
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -308,17 +309,26 @@ def updates(target: Target, drift: Sequence[Difference], found: Json, policy: Po
     steps = []
     for call in calls:
         mine = tuple(difference for difference in drift if difference.row.update == call)
-        rows = [row for row in target.kind.rows if row.update == call] if call.whole else [d.row for d in mine]
-        body: Json = {}
-        for row in [] if call.bare else rows:
-            if (value := dig(wanted, row.api)) is not None:
-                put(body, _destination(call, row), value)
+        body = {} if call.bare else _changed(call, [difference.row for difference in mine], wanted, found)
         for key, value in call.constant.items():
             put(body, key, value.format(name=target.name) if isinstance(value, str) else value)
         steps.append(Step(UPDATE, target, call.method, body or None, mine, server=call.server))
     return steps
 
 
-def _destination(call: Update, row: Field) -> str:
-    relative = row.api.removeprefix(call.base).lstrip(".")
+def _changed(call: Update, rows: Sequence[Field], wanted: Json, found: Json) -> Json:
+    """The part of an update's body that comes from the rows that differ."""
+    body: Json = {}
+    for message in call.whole:
+        if any(f"{row.api}.".startswith(f"{message}.") for row in rows):
+            kept = copy.deepcopy(dig(found, message) or {})
+            put(body, _destination(call, message), call.still(kept, dig(wanted, message)) if call.still else kept)
+    for row in rows:
+        value = dig(wanted, row.api)
+        put(body, _destination(call, row.api), row.along(value, dig(found, row.api)) if row.along else value)
+    return body
+
+
+def _destination(call: Update, path: str) -> str:
+    relative = path.removeprefix(call.base).lstrip(".")
     return ".".join(part for part in (call.into, relative) if part)

@@ -45,6 +45,11 @@ options:
       - Whether Cloud Routers tell routes in their region or everywhere.
     type: str
     choices: [REGIONAL, GLOBAL]
+  network_firewall_policy_enforcement_order:
+    description:
+      - Whether network firewall policies come before or after firewall rules. Google's default is after.
+    type: str
+    choices: [BEFORE_CLASSIC_FIREWALL, AFTER_CLASSIC_FIREWALL]
   subnetworks:
     description:
       - Subnetworks of the network. Those that are not named are left as they are; with O(state=absent) those marked
@@ -78,6 +83,13 @@ options:
           - V(REGIONAL_MANAGED_PROXY) for the proxies of regional load balancers; V(PRIVATE) is Google's default.
           - Cannot be changed on what exists.
         type: str
+        choices:
+          - PRIVATE
+          - REGIONAL_MANAGED_PROXY
+          - GLOBAL_MANAGED_PROXY
+          - PRIVATE_SERVICE_CONNECT
+          - PRIVATE_NAT
+          - PEER_MIGRATION
       role:
         description:
           - For proxy-only subnetworks, whether it is in use or in reserve.
@@ -95,8 +107,8 @@ options:
         choices: [IPV4_ONLY, IPV4_IPV6, IPV6_ONLY]
       secondary_ip_ranges:
         description:
-          - Ranges for pods and services. Those that GKE reserves by itself do not count.
-          - Cannot be changed on what exists.
+          - Ranges for pods and services. The list replaces what is there; those that GKE reserves by itself do not
+            count. Ranges can be added and removed, but none can be changed.
         type: list
         elements: dict
         suboptions:
@@ -123,6 +135,13 @@ options:
             description:
               - For how long flows are summed up, such as V(INTERVAL_5_SEC).
             type: str
+            choices:
+              - INTERVAL_5_SEC
+              - INTERVAL_30_SEC
+              - INTERVAL_1_MIN
+              - INTERVAL_5_MIN
+              - INTERVAL_10_MIN
+              - INTERVAL_15_MIN
           flow_sampling:
             description:
               - The share of flows that is logged, from 0 to 1.
@@ -131,6 +150,7 @@ options:
             description:
               - Which metadata is logged, such as V(INCLUDE_ALL_METADATA).
             type: str
+            choices: [INCLUDE_ALL_METADATA, EXCLUDE_ALL_METADATA, CUSTOM_METADATA]
   firewall_rules:
     description:
       - Firewall rules of the network. Those that are not named are left as they are; with O(state=absent) those
@@ -233,6 +253,11 @@ options:
             description:
               - Whether connections are logged.
             type: bool
+          metadata:
+            description:
+              - Which metadata is logged.
+            type: str
+            choices: [INCLUDE_ALL_METADATA, EXCLUDE_ALL_METADATA]
   state:
     description:
       - With V(absent), removes the named subnetworks and firewall rules, those on the network that are marked with

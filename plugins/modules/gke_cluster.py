@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - llm_d.gke.auth
   - llm_d.gke.wait
   - llm_d.gke.wait.ownership
+  - llm_d.gke.node_pool.default_pool
   - llm_d.gke.attributes
 options:
   name:
@@ -58,6 +59,11 @@ options:
     description:
       - The version of a new cluster, such as V(1.35). Upgrades are the release channel's.
     type: str
+  enable_kubernetes_alpha:
+    description:
+      - Whether it is an alpha cluster, which lives 30 days and gets no upgrades.
+      - Cannot be changed on what exists.
+    type: bool
   release_channel:
     description:
       - How new versions come.
@@ -127,9 +133,54 @@ options:
             description:
               - Whether it is on.
             type: bool
+          ray_cluster_logging_config:
+            description:
+              - Logs of Ray clusters.
+            type: dict
+            suboptions:
+              enabled:
+                description:
+                  - Whether they are collected.
+                type: bool
+          ray_cluster_monitoring_config:
+            description:
+              - Metrics of Ray clusters.
+            type: dict
+            suboptions:
+              enabled:
+                description:
+                  - Whether they are collected.
+                type: bool
       stateful_ha_config:
         description:
           - Stateful HA.
+        type: dict
+        suboptions:
+          enabled:
+            description:
+              - Whether it is on.
+            type: bool
+      lustre_csi_driver_config:
+        description:
+          - The driver for Managed Lustre.
+        type: dict
+        suboptions:
+          enabled:
+            description:
+              - Whether it is on.
+            type: bool
+      high_scale_checkpointing_config:
+        description:
+          - Checkpoints of many nodes.
+        type: dict
+        suboptions:
+          enabled:
+            description:
+              - Whether it is on.
+            type: bool
+      slice_controller_config:
+        description:
+          - The controller of TPU slices.
         type: dict
         suboptions:
           enabled:
@@ -221,6 +272,16 @@ options:
           - Cannot be changed on what exists.
         type: str
         choices: [IPV4, IPV4_IPV6]
+  default_max_pods_constraint:
+    description:
+      - The pods on a node, for pools that do not say otherwise.
+    type: dict
+    suboptions:
+      max_pods_per_node:
+        description:
+          - How many at most.
+          - Cannot be changed on what exists.
+        type: int
   monitoring_config:
     description:
       - Monitoring.
@@ -235,6 +296,16 @@ options:
             description:
               - Whether it collects.
             type: bool
+          auto_monitoring_config:
+            description:
+              - What it collects by itself.
+            type: dict
+            suboptions:
+              scope:
+                description:
+                  - V(ALL) for the metrics of all workloads that it knows.
+                type: str
+                choices: [ALL, NONE]
       advanced_datapath_observability_config:
         description:
           - What Dataplane V2 tells.
@@ -306,9 +377,27 @@ options:
         description:
           - Whether nodes of new pools have no public address.
         type: bool
+      enable_multi_networking:
+        description:
+          - Whether nodes and pods may have further networks.
+          - Cannot be changed on what exists.
+        type: bool
+      enable_fqdn_network_policy:
+        description:
+          - Whether network policies may name hosts.
+        type: bool
+      default_snat_status:
+        description:
+          - The translation of pods' addresses.
+        type: dict
+        suboptions:
+          disabled:
+            description:
+              - Whether pods keep their addresses outside the cluster.
+            type: bool
       dns_config:
         description:
-          - DNS. What is given is sent as a whole.
+          - DNS.
         type: dict
         suboptions:
           cluster_dns:
@@ -354,9 +443,45 @@ options:
           - The control plane's range.
           - Cannot be changed on what exists.
         type: str
+      private_endpoint_subnetwork:
+        description:
+          - The subnetwork of the API server's private address.
+          - Cannot be changed on what exists.
+        type: str
+  control_plane_endpoints_config:
+    description:
+      - How the API server is reached.
+    type: dict
+    suboptions:
+      dns_endpoint_config:
+        description:
+          - By name.
+        type: dict
+        suboptions:
+          allow_external_traffic:
+            description:
+              - Whether from outside the VPC.
+            type: bool
+      ip_endpoints_config:
+        description:
+          - By address.
+        type: dict
+        suboptions:
+          enabled:
+            description:
+              - Whether at all.
+            type: bool
+          enable_public_endpoint:
+            description:
+              - Whether it has a public address.
+            type: bool
+          global_access:
+            description:
+              - Whether the private address is reached from other regions.
+            type: bool
   master_authorized_networks_config:
     description:
-      - Who reaches the API server. What is given is sent as a whole.
+      - Who reaches the API server.
     type: dict
     suboptions:
       enabled:
@@ -423,6 +548,32 @@ options:
                 description:
                   - How it comes again, as in RFC 5545.
                 type: str
+          maintenance_exclusions:
+            description:
+              - Times in which GKE leaves the cluster alone. The list replaces what is there.
+            type: list
+            elements: dict
+            suboptions:
+              name:
+                description:
+                  - A name for it.
+                type: str
+                required: true
+              start_time:
+                description:
+                  - When it begins, such as V(2026-12-20T00:00:00Z).
+                type: str
+                required: true
+              end_time:
+                description:
+                  - When it ends.
+                type: str
+                required: true
+              scope:
+                description:
+                  - What is left alone. Google's default is V(NO_UPGRADES).
+                type: str
+                choices: [NO_UPGRADES, NO_MINOR_UPGRADES, NO_MINOR_OR_NODE_UPGRADES]
   shielded_nodes:
     description:
       - Shielded nodes.
@@ -431,6 +582,15 @@ options:
       enabled:
         description:
           - Whether nodes prove who they are.
+        type: bool
+  vertical_pod_autoscaling:
+    description:
+      - Vertical pod autoscaling.
+    type: dict
+    suboptions:
+      enabled:
+        description:
+          - Whether it is on.
         type: bool
   cost_management_config:
     description:
@@ -441,6 +601,15 @@ options:
         description:
           - Whether the bill tells namespaces apart.
         type: bool
+  secret_manager_config:
+    description:
+      - The Secret Manager add-on.
+    type: dict
+    suboptions:
+      enabled:
+        description:
+          - Whether pods can mount secrets of Secret Manager.
+        type: bool
   resource_labels:
     description:
       - Labels of the cluster. The map replaces what is there, but for Google's own; the mark of O(deployment) is
@@ -450,345 +619,7 @@ options:
     description:
       - The pool that the cluster is born with. On a cluster that exists it is compared and changed like any other
         pool.
-      - The options are those of M(llm_d.gke.gke_node_pools).
     type: dict
-    suboptions:
-      name:
-        description:
-          - The pool's name.
-        type: str
-        required: true
-      initial_node_count:
-        description:
-          - The number of nodes, in each zone of the pool. Not compared while an autoscaler sets it.
-        type: int
-      locations:
-        description:
-          - The zones of the nodes.
-        type: list
-        elements: str
-      version:
-        description:
-          - The version of Kubernetes on new nodes. Only for new pools; upgrades are the release channel's.
-        type: str
-      config:
-        description:
-          - The nodes.
-        type: dict
-        suboptions:
-          machine_type:
-            description:
-              - The machine type, such as V(ct6e-standard-4t) for a host with four chips of TPU v6e. A change
-                replaces the nodes.
-            type: str
-          disk_type:
-            description:
-              - The type of the boot disk. A change replaces the nodes.
-            type: str
-          disk_size_gb:
-            description:
-              - The size of the boot disk in GB. A change replaces the nodes.
-            type: int
-          image_type:
-            description:
-              - The operating system, such as V(COS_CONTAINERD). A change replaces the nodes.
-            type: str
-          labels:
-            description:
-              - Labels of the Kubernetes nodes. The map replaces what is there.
-            type: dict
-          taints:
-            description:
-              - Taints of the Kubernetes nodes. The list replaces what is there; the taint that GKE gives to TPU
-                nodes does not count.
-            type: list
-            elements: dict
-            suboptions:
-              key:
-                description:
-                  - The taint's key.
-                type: str
-                required: true
-              value:
-                description:
-                  - The taint's value.
-                type: str
-                default: ""
-              effect:
-                description:
-                  - What it does to pods that do not tolerate it.
-                type: str
-                required: true
-                choices: [NO_SCHEDULE, PREFER_NO_SCHEDULE, NO_EXECUTE]
-          tags:
-            description:
-              - Network tags of the machines.
-            type: list
-            elements: str
-          resource_labels:
-            description:
-              - Labels of the machines, which show on the bill. The mark of O(deployment) is added.
-            type: dict
-          gvnic:
-            description:
-              - Google's virtual network card.
-            type: dict
-            suboptions:
-              enabled:
-                description:
-                  - Whether it is used. A change replaces the nodes.
-                type: bool
-          gcfs_config:
-            description:
-              - Image streaming.
-            type: dict
-            suboptions:
-              enabled:
-                description:
-                  - Whether images are streamed.
-                type: bool
-          workload_metadata_config:
-            description:
-              - What pods see of the metadata server.
-            type: dict
-            suboptions:
-              mode:
-                description:
-                  - V(GKE_METADATA) for Workload Identity. A change replaces the nodes.
-                type: str
-                choices: [GCE_METADATA, GKE_METADATA]
-          kubelet_config:
-            description:
-              - The kubelet.
-            type: dict
-            suboptions:
-              cpu_manager_policy:
-                description:
-                  - V(static) or V(none).
-                type: str
-              pod_pids_limit:
-                description:
-                  - The most processes in a pod.
-                type: int
-          linux_node_config:
-            description:
-              - The nodes' Linux.
-            type: dict
-            suboptions:
-              sysctls:
-                description:
-                  - Kernel parameters. Those that are not named are left as they are.
-                type: dict
-          service_account:
-            description:
-              - The nodes' service account.
-              - Cannot be changed on what exists.
-            type: str
-          oauth_scopes:
-            description:
-              - The scopes of the nodes' service account.
-              - Cannot be changed on what exists.
-            type: list
-            elements: str
-          metadata:
-            description:
-              - Metadata of the machines. What Google adds does not count.
-              - Cannot be changed on what exists.
-            type: dict
-          spot:
-            description:
-              - Whether the nodes are spot machines. Excludes reservations.
-              - Cannot be changed on what exists.
-            type: bool
-          flex_start:
-            description:
-              - "Whether the nodes come when there is capacity, by flex-start. Needs C(management.auto_repair:
-                false), and excludes reservations and spot."
-              - Cannot be changed on what exists.
-            type: bool
-          max_run_duration:
-            description:
-              - How long the nodes live, such as V(3600s), for flex-start.
-              - Cannot be changed on what exists.
-            type: str
-          local_nvme_ssd_block_config:
-            description:
-              - Local disks.
-            type: dict
-            suboptions:
-              local_ssd_count:
-                description:
-                  - How many.
-                  - Cannot be changed on what exists.
-                type: int
-          boot_disk_kms_key:
-            description:
-              - The key that encrypts the boot disks.
-              - Cannot be changed on what exists.
-            type: str
-          shielded_instance_config:
-            description:
-              - Shielded machines.
-            type: dict
-            suboptions:
-              enable_secure_boot:
-                description:
-                  - Whether only signed software boots.
-                  - Cannot be changed on what exists.
-                type: bool
-              enable_integrity_monitoring:
-                description:
-                  - Whether the boot is compared with a known good one.
-                  - Cannot be changed on what exists.
-                type: bool
-          reservation_affinity:
-            description:
-              - Which reservation the nodes come out of.
-            type: dict
-            suboptions:
-              consume_reservation_type:
-                description:
-                  - V(SPECIFIC_RESERVATION) for the one named in C(values).
-                  - Cannot be changed on what exists.
-                type: str
-                choices: [NO_RESERVATION, ANY_RESERVATION, SPECIFIC_RESERVATION]
-              key:
-                description:
-                  - V(compute.googleapis.com/reservation-name) for a specific reservation.
-                  - Cannot be changed on what exists.
-                type: str
-              values:
-                description:
-                  - The reservation's name; C(projects/OWNER/reservations/NAME) for one of another project, with
-                    C(/reservationBlocks/BLOCK) behind it for one block.
-                  - Cannot be changed on what exists.
-                type: list
-                elements: str
-      placement_policy:
-        description:
-          - Where the machines stand to each other.
-        type: dict
-        suboptions:
-          type:
-            description:
-              - V(COMPACT) for close together.
-              - Cannot be changed on what exists.
-            type: str
-          policy_name:
-            description:
-              - A resource policy of one's own.
-              - Cannot be changed on what exists.
-            type: str
-          tpu_topology:
-            description:
-              - The shape of the TPU slice, such as V(2x2). More chips than a host has make a multi-host slice,
-                which needs as many nodes as hosts.
-              - Cannot be changed on what exists.
-            type: str
-      queued_provisioning:
-        description:
-          - Queued provisioning.
-        type: dict
-        suboptions:
-          enabled:
-            description:
-              - Whether the nodes of a request come all together or not at all.
-              - Cannot be changed on what exists.
-            type: bool
-      max_pods_constraint:
-        description:
-          - The pods on a node.
-        type: dict
-        suboptions:
-          max_pods_per_node:
-            description:
-              - How many at most.
-              - Cannot be changed on what exists.
-            type: int
-      network_config:
-        description:
-          - The nodes' network.
-        type: dict
-        suboptions:
-          enable_private_nodes:
-            description:
-              - Whether nodes have no public address.
-            type: bool
-          create_pod_range:
-            description:
-              - Whether a new range for pods is made with a new pool.
-            type: bool
-          pod_range:
-            description:
-              - The secondary range of the pods.
-              - Cannot be changed on what exists.
-            type: str
-          pod_ipv4_cidr_block:
-            description:
-              - The range for the pods.
-              - Cannot be changed on what exists.
-            type: str
-      autoscaling:
-        description:
-          - The pool's autoscaler. What is given is sent as a whole.
-        type: dict
-        suboptions:
-          enabled:
-            description:
-              - Whether there is one.
-            type: bool
-          min_node_count:
-            description:
-              - The fewest nodes in a zone.
-            type: int
-          max_node_count:
-            description:
-              - The most nodes in a zone.
-            type: int
-          total_min_node_count:
-            description:
-              - The fewest nodes.
-            type: int
-          total_max_node_count:
-            description:
-              - The most nodes.
-            type: int
-          location_policy:
-            description:
-              - How nodes are spread over zones.
-            type: str
-            choices: [BALANCED, ANY]
-      management:
-        description:
-          - What GKE does to the nodes by itself. What is given is sent as a whole.
-        type: dict
-        suboptions:
-          auto_repair:
-            description:
-              - Whether it repairs them.
-            type: bool
-          auto_upgrade:
-            description:
-              - Whether it upgrades them.
-            type: bool
-      upgrade_settings:
-        description:
-          - How nodes are replaced. What is given is sent as a whole.
-        type: dict
-        suboptions:
-          max_surge:
-            description:
-              - How many more nodes there may be meanwhile.
-            type: int
-          max_unavailable:
-            description:
-              - How many fewer nodes there may be meanwhile.
-            type: int
-          strategy:
-            description:
-              - The way of replacing.
-            type: str
-            choices: [SURGE, BLUE_GREEN, SHORT_LIVED]
   recreate:
     description:
       - Whether a cluster that differs in something that cannot be changed, or is broken, is deleted with all that

@@ -22,6 +22,7 @@ from .._fields import (
     Field,
     Update,
     argument_spec,
+    canonical_range,
     dig,
     link_path,
     same_link,
@@ -30,6 +31,7 @@ from .._fields import (
     same_set,
     same_value,
     wanted_body,
+    wrong_range,
 )
 from .._plan import Kind, Policy, Target
 
@@ -44,15 +46,32 @@ def same_private_access(wanted: Any, found: Any, subnetwork: Json) -> bool:
     return bool(found) and lives
 
 
-def same_purpose(wanted: Any, found: Any, _subnetwork: Json) -> bool:
-    """PRIVATE is what Google fills in."""
-    return (wanted or "PRIVATE") == (found or "PRIVATE")
+def _gke_ranges(wanted: Any, found: Any) -> list[Any]:
+    """Secondary ranges that GKE reserved for a cluster of its own accord."""
+    named = {asked.get("rangeName") for asked in wanted or []}
+    return [r for r in found or [] if r.get("reservedInternalRange") and r.get("rangeName") not in named]
 
 
 def same_user_ranges(wanted: Any, found: Any, subnetwork: Json) -> bool:
-    """The secondary ranges, without those that GKE reserved for a cluster of its own accord."""
-    own = [r for r in found or [] if not r.get("reservedInternalRange")]
-    return same_set(wanted, own, subnetwork)
+    theirs = _gke_ranges(wanted, found)
+    return same_set(
+        *([_range_of(r) for r in ranges or [] if r not in theirs] for ranges in (wanted, found)), subnetwork
+    )
+
+
+def with_gke_ranges(wanted: Any, found: Any) -> Any:
+    """The list replaces what is there: clusters keep theirs."""
+    return [*wanted, *_gke_ranges(wanted, found)]
+
+
+def _range_of(entry: Json) -> Json:
+    return {"rangeName": entry.get("rangeName"), "ipCidrRange": canonical_range(str(entry.get("ipCidrRange")))}
+
+
+def keeps_ranges(before: Any, after: Any) -> bool:
+    """Secondary ranges come and go, but none can be exchanged under its name."""
+    known = {r["rangeName"]: _range_of(r) for r in before or []}
+    return all(known.get(r["rangeName"], _range_of(r)) == _range_of(r) for r in after or [])
 
 
 def wider(before: Any, after: Any) -> bool:
@@ -67,34 +86,40 @@ def _to_custom(before: Any, after: Any) -> bool:
     return bool(before) and not after
 
 
-def _range(value: Any) -> str:
-    try:
-        ipaddress.ip_network(str(value))
-    except ValueError as error:
-        return f"{value!r} is not a range in CIDR form ({error})"
-    return ""
-
-
 def _ranges(values: Any) -> str:
-    return next((complaint for value in values if (complaint := _range(value))), "")
+    return next((complaint for value in values if (complaint := wrong_range(value))), "")
 
 
 def _mtu(value: Any) -> str:
     return "" if 1300 <= value <= 8896 else f"{value} is not between 1300 and 8896"
 
 
+def _share(value: Any) -> str:
+    return "" if 0 <= value <= 1 else f"{value} is not between 0 and 1"
+
+
+def _priority(value: Any) -> str:
+    return "" if 0 <= value <= 65535 else f"{value} is not between 0 and 65535"
+
+
 # ---- tables --------------------------------------------------------------------------------------------------------
 
 PATCH_NETWORK = "compute.networks.patch"
-PATCH_SUBNETWORK = Update("compute.subnetworks.patch", server={"fingerprint": "fingerprint"}, whole=False)
-PATCH_FLOW_LOGS = Update(
-    "compute.subnetworks.patch",
-    base="logConfig",
-    into="logConfig",
-    whole=True,
-    server={"fingerprint": "fingerprint"},
+FINGERPRINT = {"fingerprint": "fingerprint"}
+PATCH_SUBNETWORK = Update("compute.subnetworks.patch", server=FINGERPRINT)
+PATCH_FLOW_LOGS = Update("compute.subnetworks.patch", whole=("logConfig",), server=FINGERPRINT)
+PATCH_FIREWALL = Update("compute.firewalls.patch", whole=("logConfig",))
+PURPOSES = (
+    "PRIVATE",
+    "REGIONAL_MANAGED_PROXY",
+    "GLOBAL_MANAGED_PROXY",
+    "PRIVATE_SERVICE_CONNECT",
+    "PRIVATE_NAT",
+    "PEER_MIGRATION",
 )
-PATCH_FIREWALL = Update("compute.firewalls.patch", whole=True)
+INTERVALS = tuple(f"INTERVAL_{time}" for time in ("5_SEC", "30_SEC", "1_MIN", "5_MIN", "10_MIN", "15_MIN"))
+FLOW_METADATA = ("INCLUDE_ALL_METADATA", "EXCLUDE_ALL_METADATA", "CUSTOM_METADATA")
+DELETE_FIRST = "Choose another name, or delete what is there first."
 ANOTHER_NETWORK = "Choose another name: it cannot move to another network."
 
 NETWORK = Kind(
@@ -116,7 +141,14 @@ NETWORK = Kind(
             "routing_mode",
             path="routingConfig.routingMode",
             choices=("REGIONAL", "GLOBAL"),
+            unset="REGIONAL",
             update=Update(PATCH_NETWORK, base="routingConfig", into="routingConfig"),
+        ),
+        Field(
+            "network_firewall_policy_enforcement_order",
+            choices=("BEFORE_CLASSIC_FIREWALL", "AFTER_CLASSIC_FIREWALL"),
+            unset="AFTER_CLASSIC_FIREWALL",
+            update=Update(PATCH_NETWORK),
         ),
     ),
 )
@@ -132,11 +164,13 @@ SUBNETWORK = Kind(
         Field(
             "ip_cidr_range",
             same=same_range,
-            check=_range,
+            check=wrong_range,
             update=Update("compute.subnetworks.expandIpCidrRange", base="ipCidrRange", into="ipCidrRange", can=wider),
             remedy="A range can only be widened to one that contains it: choose such a range, or another name.",
         ),
-        Field("purpose", same=same_purpose),
+        Field(
+            "purpose", choices=PURPOSES, unset="PRIVATE", remedy="Delete the subnetwork first, or choose another name."
+        ),
         Field("role", choices=("ACTIVE", "BACKUP"), update=PATCH_SUBNETWORK),
         Field(
             "private_ip_google_access",
@@ -148,21 +182,30 @@ SUBNETWORK = Kind(
                 into="privateIpGoogleAccess",
             ),
         ),
-        Field("stack_type", choices=("IPV4_ONLY", "IPV4_IPV6", "IPV6_ONLY"), update=PATCH_SUBNETWORK),
+        Field(
+            "stack_type",
+            choices=("IPV4_ONLY", "IPV4_IPV6", "IPV6_ONLY"),
+            unset="IPV4_ONLY",
+            update=PATCH_SUBNETWORK,
+        ),
         Field(
             "secondary_ip_ranges",
             same=same_user_ranges,
-            items=(Field("range_name", required=True), Field("ip_cidr_range", required=True, check=_range)),
-            remedy="Ranges of a cluster cannot be exchanged below it: add or remove them by hand.",
+            items=(Field("range_name", required=True), Field("ip_cidr_range", required=True, check=wrong_range)),
+            along=with_gke_ranges,
+            update=Update("compute.subnetworks.patch", server=FINGERPRINT, can=keeps_ranges),
+            remedy="A secondary range keeps its addresses: add one of another name, and remove this when it is free.",
         ),
         Field("log_config.enable", "bool", update=PATCH_FLOW_LOGS),
-        Field("log_config.aggregation_interval", update=PATCH_FLOW_LOGS),
-        Field("log_config.flow_sampling", "float", update=PATCH_FLOW_LOGS),
-        Field("log_config.metadata", update=PATCH_FLOW_LOGS),
+        Field("log_config.aggregation_interval", choices=INTERVALS, update=PATCH_FLOW_LOGS),
+        Field("log_config.flow_sampling", "float", update=PATCH_FLOW_LOGS, check=_share),
+        Field("log_config.metadata", choices=FLOW_METADATA, update=PATCH_FLOW_LOGS),
     ),
 )
 
 _ALLOWANCE = (Field("ip_protocol", path="IPProtocol", required=True), Field("ports", "list"))
+
+EXCLUSIVE = (("allowed", "denied"), ("denied", "allowed"))
 
 FIREWALL = Kind(
     noun="firewall rule",
@@ -173,8 +216,13 @@ FIREWALL = Kind(
     rows=(
         Field("network", hidden=True, same=same_link, remedy=ANOTHER_NETWORK),
         Field("description", same=ownership.same_text, update=PATCH_FIREWALL),
-        Field("direction", choices=("INGRESS", "EGRESS"), remedy="Delete the rule first, or choose another name."),
-        Field("priority", "int", update=PATCH_FIREWALL),
+        Field(
+            "direction",
+            choices=("INGRESS", "EGRESS"),
+            unset="INGRESS",
+            remedy=DELETE_FIRST,
+        ),
+        Field("priority", "int", unset=1000, update=PATCH_FIREWALL, check=_priority),
         Field("disabled", "bool", update=PATCH_FIREWALL),
         Field("allowed", items=_ALLOWANCE, same=same_set, update=PATCH_FIREWALL),
         Field("denied", items=_ALLOWANCE, same=same_set, update=PATCH_FIREWALL),
@@ -184,7 +232,12 @@ FIREWALL = Kind(
         Field("target_tags", "list", same=same_set, update=PATCH_FIREWALL),
         Field("source_service_accounts", "list", same=same_set, update=PATCH_FIREWALL),
         Field("target_service_accounts", "list", same=same_set, update=PATCH_FIREWALL),
-        Field("log_config.enable", "bool", update=Update("compute.firewalls.patch", "logConfig", "logConfig")),
+        Field("log_config.enable", "bool", update=PATCH_FIREWALL),
+        Field(
+            "log_config.metadata",
+            choices=("INCLUDE_ALL_METADATA", "EXCLUDE_ALL_METADATA"),
+            update=PATCH_FIREWALL,
+        ),
     ),
 )
 
@@ -225,7 +278,8 @@ class NetworkDeclaration:
     limit: int = 8
 
     def __post_init__(self) -> None:
-        _refuse_overlaps([s["ip_cidr_range"] for s in self._subnetworks() if s.get("ip_cidr_range")])
+        parts = [p for s in self._subnetworks() for p in (s, *(s.get("secondary_ip_ranges") or []))]
+        _refuse_overlaps([part["ip_cidr_range"] for part in parts if part.get("ip_cidr_range")])
         names = [("subnetworks", s["region"], s["name"]) for s in self._subnetworks()]
         names += [("firewall_rules", "", rule["name"]) for rule in self._rules()]
         for name in names:
@@ -287,6 +341,9 @@ class NetworkDeclaration:
                 if kind is SUBNETWORK:
                     scope["region"] = params["region"]
                 wanted = {**wanted_body(kind.rows, params), "network": self.path}
+                if kind is FIREWALL:
+                    # A rule allows or denies: who says one of them has said what becomes of the other.
+                    wanted |= {other: [] for one, other in EXCLUSIVE if one in wanted and other not in wanted}
                 yield Target(kind, params["name"], scope, wanted, self.present, frozenset(after))
 
     def _ours(self, found: Mapping[str, Json]) -> Iterator[Target]:
@@ -335,7 +392,7 @@ def _listed(cloud: Cloud, deadline: Deadline, method: str, **params: str) -> lis
 
 
 def _refuse_overlaps(ranges: list[str]) -> None:
-    known = [ipaddress.ip_network(text) for text in ranges if not _range(text)]
+    known = [ipaddress.ip_network(text) for text in ranges if not wrong_range(text)]
     for index, left in enumerate(known):
         for right in known[index + 1 :]:
             if left.version == right.version and left.overlaps(right):

@@ -20,18 +20,26 @@ from .._fields import (
     Field,
     Update,
     argument_spec,
+    contains,
     dig,
     is_zero,
+    joined,
+    same_attachments,
     same_labels,
+    same_link,
+    same_or_sized,
     same_set,
     same_value,
+    same_word,
     server_decides,
     wanted_body,
+    with_google_labels,
 )
 from .._plan import Kind, Policy, Target
 
 POOLS = "container.projects.locations.clusters.nodePools"
 TPU_TAINT = "google.com/tpu"
+GKE_LABELS = ("cloud.google.com/gke-", "goog-")
 ANOTHER_POOL = "Make a pool of another name, or set `recreate: true` to have this one deleted and made again."
 
 
@@ -43,15 +51,34 @@ def same_node_count(wanted: Any, found: Any, pool: Json) -> bool:
     return bool(dig(pool, "autoscaling.enabled")) or same_value(wanted, found, pool)
 
 
-def same_taints(wanted: Any, found: Any, pool: Json) -> bool:
-    """TPU nodes get a taint from GKE."""
+def _gke_taints(wanted: Any, found: Any) -> list[Any]:
+    """The taint that TPU nodes get from GKE, unless the user speaks of it."""
     asked = {taint.get("key") for taint in wanted or []}
-    return same_set(wanted, [t for t in found or [] if t.get("key") != TPU_TAINT or TPU_TAINT in asked], pool)
+    return [taint for taint in found or [] if taint.get("key") == TPU_TAINT and TPU_TAINT not in asked]
 
 
-def contains(wanted: Any, found: Any, _pool: Json) -> bool:
-    """GKE adds entries of its own, so only those that are wanted count."""
-    return all(str((found or {}).get(key)) == str(value) for key, value in (wanted or {}).items())
+def same_taints(wanted: Any, found: Any, pool: Json) -> bool:
+    theirs = _gke_taints(wanted, found)
+    return same_set(wanted, [taint for taint in found or [] if taint not in theirs], pool)
+
+
+def with_gke_taints(wanted: Any, found: Any) -> Any:
+    return [*wanted, *_gke_taints(wanted, found)]
+
+
+def same_node_labels(wanted: Any, found: Any, pool: Json) -> bool:
+    """GKE labels nodes, too: with the chips' kind and topology, for instance."""
+    theirs = {key for key in found or {} if key.startswith(GKE_LABELS) and key not in (wanted or {})}
+    return same_labels(wanted, {key: value for key, value in (found or {}).items() if key not in theirs}, pool)
+
+
+def same_scopes(wanted: Any, found: Any, pool: Json) -> bool:
+    """gcloud's short names mean URLs."""
+    return same_set(*([_scope(str(scope)) for scope in scopes or []] for scopes in (wanted, found)), pool)
+
+
+def _scope(text: str) -> str:
+    return text if "://" in text else f"https://www.googleapis.com/auth/{text}"
 
 
 def chips_per_host(machine_type: str) -> int:
@@ -81,20 +108,65 @@ def same_topology(wanted: Any, found: Any, pool: Json) -> bool:
 # ---- table ---------------------------------------------------------------------------------------------------------
 
 
-def _put(base: str, into: str, whole: bool = False) -> Update:
-    return Update(f"{POOLS}.update", base=base, into=into, whole=whole)
+def _put(base: str, into: str, *, replaces: bool = False) -> Update:
+    return Update(f"{POOLS}.update", base=base, into=into, whole=(base,) if replaces else ())
+
+
+def still_scaled(kept: Json, wanted: Json) -> Json:
+    """An autoscaler that is switched off has no bounds; those of a zone and those of the pool exclude each other."""
+    if wanted.get("enabled") is False:
+        return {}
+    zone, total = ("minNodeCount", "maxNodeCount"), ("totalMinNodeCount", "totalMaxNodeCount")
+    gone = [*(total if any(key in wanted for key in zone) else ()), *(zone if any(k in wanted for k in total) else ())]
+    return {key: value for key, value in kept.items() if key not in gone}
+
+
+def still_upgraded(kept: Json, wanted: Json) -> Json:
+    """Each way of replacing nodes has settings of its own."""
+    gone = {
+        "BLUE_GREEN": ("maxSurge", "maxUnavailable"),
+        "SURGE": ("blueGreenSettings",),
+        "SHORT_LIVED": ("maxSurge", "maxUnavailable", "blueGreenSettings"),
+    }.get(str(wanted.get("strategy")), ())
+    rollout = dig(wanted, "blueGreenSettings.standardRolloutPolicy") or {}
+    for one, other in (("batchNodeCount", "batchPercentage"), ("batchPercentage", "batchNodeCount")):
+        if one in rollout:
+            (dig(kept, "blueGreenSettings.standardRolloutPolicy") or {}).pop(other, None)
+    return {key: value for key, value in kept.items() if key not in gone}
+
+
+def _duration(value: Any) -> str:
+    return "" if re.fullmatch(r"\d+(\.\d+)?s", str(value)) else f"{value!r} is not a number of seconds such as 3600s"
+
+
+def _max_pods(value: Any) -> str:
+    return "" if 8 <= value <= 256 else f"{value} is not between 8 and 256"
+
+
+def _count(value: Any) -> str:
+    return "" if value >= 0 else f"{value} is negative"
 
 
 MACHINE = Update(f"{POOLS}.update", base="config", into="")
-MANAGEMENT = Update(f"{POOLS}.setManagement", base="management", into="management", whole=True)
+BOOT_DISK = _put("config.bootDisk", "bootDisk", replaces=True)
+KUBELET = _put("config.kubeletConfig", "kubeletConfig", replaces=True)
+LINUX = _put("config.linuxNodeConfig", "linuxNodeConfig", replaces=True)
+MANAGEMENT = Update(f"{POOLS}.setManagement", base="management", into="management", whole=("management",))
 AUTOSCALING = Update(
     "container.projects.locations.clusters.update",
     base="autoscaling",
     into="update.desiredNodePoolAutoscaling",
-    whole=True,
+    whole=("autoscaling",),
+    still=still_scaled,
     constant={"update.desiredNodePoolId": "{name}"},
 )
-SURGE = _put("upgradeSettings", "upgradeSettings", whole=True)
+UPGRADES = Update(
+    f"{POOLS}.update",
+    base="upgradeSettings",
+    into="upgradeSettings",
+    whole=("upgradeSettings",),
+    still=still_upgraded,
+)
 METADATA_MODES = ("GCE_METADATA", "GKE_METADATA")
 
 ROWS = (
@@ -103,14 +175,19 @@ ROWS = (
         "int",
         same=same_node_count,
         update=Update(f"{POOLS}.setSize", base="initialNodeCount", into="nodeCount"),
+        check=_count,
     ),
     Field("locations", "list", same=same_set, update=_put("locations", "locations")),
     Field("version", same=server_decides),
     Field("config.machine_type", update=MACHINE),
     Field("config.disk_type", update=MACHINE),
     Field("config.disk_size_gb", "int", update=MACHINE),
-    Field("config.image_type", update=_put("config.imageType", "imageType")),
-    Field("config.labels", "dict", same=same_labels, update=_put("config.labels", "labels.labels")),
+    Field("config.boot_disk.disk_type", update=BOOT_DISK),
+    Field("config.boot_disk.size_gb", "int64", update=BOOT_DISK),
+    Field("config.boot_disk.provisioned_iops", "int64", update=BOOT_DISK),
+    Field("config.boot_disk.provisioned_throughput", "int64", update=BOOT_DISK),
+    Field("config.image_type", same=same_word, update=_put("config.imageType", "imageType")),
+    Field("config.labels", "dict", same=same_node_labels, update=_put("config.labels", "labels.labels")),
     Field(
         "config.taints",
         same=same_taints,
@@ -120,6 +197,7 @@ ROWS = (
             Field("effect", required=True, choices=("NO_SCHEDULE", "PREFER_NO_SCHEDULE", "NO_EXECUTE")),
         ),
         update=_put("config.taints", "taints.taints"),
+        along=with_gke_taints,
     ),
     Field("config.tags", "list", same=same_set, update=_put("config.tags", "tags.tags")),
     Field(
@@ -127,6 +205,7 @@ ROWS = (
         "dict",
         same=same_labels,
         update=_put("config.resourceLabels", "resourceLabels.labels"),
+        along=with_google_labels,
     ),
     Field("config.gvnic.enabled", "bool", update=_put("config.gvnic", "gvnic")),
     Field("config.gcfs_config.enabled", "bool", update=_put("config.gcfsConfig", "gcfsConfig")),
@@ -135,25 +214,52 @@ ROWS = (
         choices=METADATA_MODES,
         update=_put("config.workloadMetadataConfig", "workloadMetadataConfig"),
     ),
-    Field("config.kubelet_config.cpu_manager_policy", update=_put("config.kubeletConfig", "kubeletConfig", whole=True)),
     Field(
-        "config.kubelet_config.pod_pids_limit",
-        "int64",
-        update=_put("config.kubeletConfig", "kubeletConfig", whole=True),
+        "config.logging_config.variant_config.variant",
+        choices=("DEFAULT", "MAX_THROUGHPUT"),
+        unset="DEFAULT",
+        update=_put("config.loggingConfig", "loggingConfig"),
     ),
+    Field("config.kubelet_config.cpu_manager_policy", unset="none", update=KUBELET),
+    Field("config.kubelet_config.pod_pids_limit", "int64", update=KUBELET),
+    Field("config.kubelet_config.max_parallel_image_pulls", "int", update=KUBELET),
+    Field("config.kubelet_config.insecure_kubelet_readonly_port_enabled", "bool", update=KUBELET),
+    Field("config.linux_node_config.sysctls", "dict", same=contains, along=joined, update=LINUX),
+    Field("config.linux_node_config.cgroup_mode", choices=("CGROUP_MODE_V1", "CGROUP_MODE_V2"), update=LINUX),
     Field(
-        "config.linux_node_config.sysctls",
-        "dict",
-        same=contains,
-        update=_put("config.linuxNodeConfig", "linuxNodeConfig"),
+        "config.linux_node_config.transparent_hugepage_enabled",
+        choices=tuple(f"TRANSPARENT_HUGEPAGE_ENABLED_{word}" for word in ("ALWAYS", "MADVISE", "NEVER")),
+        update=LINUX,
     ),
-    Field("config.service_account", remedy=ANOTHER_POOL),
-    Field("config.oauth_scopes", "list", same=same_set, remedy=ANOTHER_POOL),
+    Field("config.linux_node_config.hugepages.hugepage_size2m", "int", update=LINUX),
+    Field("config.linux_node_config.hugepages.hugepage_size1g", "int", update=LINUX),
+    Field("config.service_account", unset="default", remedy=ANOTHER_POOL),
+    Field("config.oauth_scopes", "list", same=same_scopes, remedy=ANOTHER_POOL),
     Field("config.metadata", "dict", same=contains, remedy=ANOTHER_POOL),
     Field("config.spot", "bool", remedy=ANOTHER_POOL),
+    Field("config.preemptible", "bool", remedy=ANOTHER_POOL),
     Field("config.flex_start", "bool", remedy=ANOTHER_POOL),
-    Field("config.max_run_duration", remedy=ANOTHER_POOL),
+    Field("config.max_run_duration", remedy=ANOTHER_POOL, check=_duration),
+    Field(
+        "config.accelerators",
+        same=same_set,
+        items=(
+            Field("accelerator_type", required=True),
+            Field("accelerator_count", "int64", required=True),
+            Field("gpu_partition_size"),
+        ),
+        remedy=ANOTHER_POOL,
+    ),
+    Field("config.min_cpu_platform", remedy=ANOTHER_POOL),
+    Field("config.advanced_machine_features.threads_per_core", "int64", remedy=ANOTHER_POOL),
+    Field(
+        "config.secondary_boot_disks",
+        same=same_set,
+        items=(Field("disk_image", required=True), Field("mode", choices=("CONTAINER_IMAGE_CACHE",))),
+        remedy=ANOTHER_POOL,
+    ),
     Field("config.local_nvme_ssd_block_config.local_ssd_count", "int", remedy=ANOTHER_POOL),
+    Field("config.ephemeral_storage_local_ssd_config.local_ssd_count", "int", remedy=ANOTHER_POOL),
     Field("config.boot_disk_kms_key", remedy=ANOTHER_POOL),
     Field("config.shielded_instance_config.enable_secure_boot", "bool", remedy=ANOTHER_POOL),
     Field("config.shielded_instance_config.enable_integrity_monitoring", "bool", remedy=ANOTHER_POOL),
@@ -164,26 +270,61 @@ ROWS = (
     ),
     Field("config.reservation_affinity.key", remedy=ANOTHER_POOL),
     Field("config.reservation_affinity.values", "list", same=same_set, remedy=ANOTHER_POOL),
-    Field("placement_policy.type", remedy=ANOTHER_POOL),
-    Field("placement_policy.policy_name", remedy=ANOTHER_POOL),
+    Field("placement_policy.type", choices=("COMPACT",), remedy=ANOTHER_POOL),
+    Field("placement_policy.policy_name", same=same_link, remedy=ANOTHER_POOL),
     Field("placement_policy.tpu_topology", same=same_topology, remedy=ANOTHER_POOL),
     Field("queued_provisioning.enabled", "bool", remedy=ANOTHER_POOL),
-    Field("max_pods_constraint.max_pods_per_node", "int64", remedy=ANOTHER_POOL),
+    Field("max_pods_constraint.max_pods_per_node", "int64", remedy=ANOTHER_POOL, check=_max_pods),
     Field("network_config.enable_private_nodes", "bool", update=_put("networkConfig", "nodeNetworkConfig")),
     Field("network_config.create_pod_range", "bool", same=server_decides),
     Field("network_config.pod_range", remedy=ANOTHER_POOL),
-    Field("network_config.pod_ipv4_cidr_block", remedy=ANOTHER_POOL),
+    Field("network_config.pod_ipv4_cidr_block", same=same_or_sized, remedy=ANOTHER_POOL),
+    Field("network_config.subnetwork", same=same_link, remedy=ANOTHER_POOL),
+    Field(
+        "network_config.network_performance_config.total_egress_bandwidth_tier",
+        choices=("TIER_1",),
+        remedy=ANOTHER_POOL,
+    ),
+    Field(
+        "network_config.additional_node_network_configs",
+        same=same_attachments,
+        items=(Field("network", required=True), Field("subnetwork", required=True)),
+        remedy=ANOTHER_POOL,
+    ),
+    Field(
+        "network_config.additional_pod_network_configs",
+        same=same_attachments,
+        items=(
+            Field("subnetwork", required=True),
+            Field("secondary_pod_range"),
+            Field("max_pods_per_node", "int64", path="maxPodsPerNode.maxPodsPerNode"),
+        ),
+        remedy=ANOTHER_POOL,
+    ),
     Field("autoscaling.enabled", "bool", update=AUTOSCALING),
-    Field("autoscaling.min_node_count", "int", update=AUTOSCALING),
-    Field("autoscaling.max_node_count", "int", update=AUTOSCALING),
-    Field("autoscaling.total_min_node_count", "int", update=AUTOSCALING),
-    Field("autoscaling.total_max_node_count", "int", update=AUTOSCALING),
-    Field("autoscaling.location_policy", choices=("BALANCED", "ANY"), update=AUTOSCALING),
+    Field("autoscaling.min_node_count", "int", update=AUTOSCALING, check=_count),
+    Field("autoscaling.max_node_count", "int", update=AUTOSCALING, check=_count),
+    Field("autoscaling.total_min_node_count", "int", update=AUTOSCALING, check=_count),
+    Field("autoscaling.total_max_node_count", "int", update=AUTOSCALING, check=_count),
+    Field("autoscaling.location_policy", choices=("BALANCED", "ANY"), unset="BALANCED", update=AUTOSCALING),
     Field("management.auto_repair", "bool", update=MANAGEMENT),
     Field("management.auto_upgrade", "bool", update=MANAGEMENT),
-    Field("upgrade_settings.max_surge", "int", update=SURGE),
-    Field("upgrade_settings.max_unavailable", "int", update=SURGE),
-    Field("upgrade_settings.strategy", choices=("SURGE", "BLUE_GREEN", "SHORT_LIVED"), update=SURGE),
+    Field("upgrade_settings.max_surge", "int", update=UPGRADES, check=_count),
+    Field("upgrade_settings.max_unavailable", "int", update=UPGRADES, check=_count),
+    Field(
+        "upgrade_settings.strategy",
+        choices=("SURGE", "BLUE_GREEN", "SHORT_LIVED"),
+        unset="SURGE",
+        update=UPGRADES,
+    ),
+    Field("upgrade_settings.blue_green_settings.node_pool_soak_duration", update=UPGRADES, check=_duration),
+    Field("upgrade_settings.blue_green_settings.standard_rollout_policy.batch_node_count", "int", update=UPGRADES),
+    Field("upgrade_settings.blue_green_settings.standard_rollout_policy.batch_percentage", "float", update=UPGRADES),
+    Field(
+        "upgrade_settings.blue_green_settings.standard_rollout_policy.batch_soak_duration",
+        update=UPGRADES,
+        check=_duration,
+    ),
 )
 
 NODE_POOL = Kind(
@@ -228,6 +369,19 @@ def complaints(pool: Json) -> list[str]:
         (
             bool(config.get("flexStart")) and bool(dig(pool, "management.autoRepair")),
             "flex_start needs management.auto_repair: false",
+        ),
+        (
+            bool(config.get("flexStart")) and bool(pool.get("initialNodeCount")),
+            "flex_start nodes come by the autoscaler: initial_node_count has to be 0 or left out",
+        ),
+        (
+            bool(config.get("preemptible")) and bool(config.get("spot")),
+            "preemptible and spot exclude each other",
+        ),
+        (
+            bool(dig(pool, "autoscaling.minNodeCount") or dig(pool, "autoscaling.maxNodeCount"))
+            and bool(dig(pool, "autoscaling.totalMinNodeCount") or dig(pool, "autoscaling.totalMaxNodeCount")),
+            "autoscaling has bounds either for each zone or in total",
         ),
         (
             bool(dig(pool, "queuedProvisioning.enabled")) and bool(dig(pool, "autoscaling.totalMinNodeCount")),

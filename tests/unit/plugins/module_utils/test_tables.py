@@ -55,7 +55,13 @@ SAMPLES: dict[str, tuple[Any, Any]] = {
     "recurring_window.window.end_time": ("2026-01-01T07:00:00Z", "2026-01-01T08:00:00Z"),
     "placement_policy.type": ("COMPACT", "TYPE_UNSPECIFIED"),
     "placement_policy.tpu_topology": ("2x2", "4x4"),
-    "max_run_duration": ("3600s", "7200s"),
+    "duration": ("3600s", "7200s"),
+    "threads_per_core": (1, 2),
+    "maintenance_exclusions": (
+        [{"name": "q4", "start_time": "2026-11-01T00:00:00Z", "end_time": "2026-12-01T00:00:00Z"}],
+        [{"name": "q4", "start_time": "2026-11-01T00:00:00Z", "end_time": "2026-12-02T00:00:00Z"}],
+    ),
+    "oauth_scopes": (["monitoring"], ["monitoring", "logging.write"]),
 }
 
 
@@ -66,6 +72,8 @@ def example(row: Field, other: bool = False) -> Any:
             return samples[other]
     if row.items:
         return [{item.option: example(item, other) for item in row.items}]
+    if len(row.choices) == 1:
+        return "" if other else row.choices[0]
     if row.choices:
         return row.choices[-1 if other else 0]
     if row.type == "str" and ("cidr" in row.option or "range" in row.option):
@@ -121,9 +129,9 @@ def test_another_value_is_seen(name: str, row: Field) -> None:
 @pytest.mark.parametrize(("name", "row"), ALL_ROWS, ids=row_id)
 def test_zero_equals_absent(name: str, row: Field) -> None:
     zero = {"str": "", "int": 0, "int64": "", "float": 0, "bool": False, "list": [], "dict": {}}
-    value = [] if row.items else zero[row.type]
-    if row.same is network.same_purpose:
-        value = "PRIVATE"
+    value: Any = {} if row.keyed else [] if row.items else zero[row.type]
+    if row.unset is not None:
+        value = row.unset
     wanted: dict[str, Any] = {}
     put(wanted, row.api, value)
     assert differences((row,), wanted, {}) == []
