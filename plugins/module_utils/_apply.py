@@ -78,11 +78,14 @@ class Applier:
         self._wait = wait
         self._waiter = operations.Waiter(cloud, deadline)
         self._awaited: frozenset[str] = frozenset()
+        # Operations of others that were seen on our resources, by the resource's path.
+        self._begun: dict[str, Json] = {}
 
     def run(self, plans: Sequence[ResourcePlan], found: Mapping[str, Json]) -> dict[str, Result]:
         """The result of each resource, by path, in the order of the plans."""
         results = {each.target.path: Result(each, found.get(each.target.path)) for each in plans}
         work = [each for each in plans if each.steps]
+        self._adopt(results, work)
         self._awaited = frozenset(path for each in work for path in each.target.after)
         self._cloud.progress.total, self._cloud.progress.ready = len(plans), len(plans) - len(work)
         # What is under way already holds a place among the operations: it goes first.
@@ -92,7 +95,7 @@ class Applier:
         busy = 0
         while waiting or busy:
             ready = [each for each in waiting if not (each.target.after & undone)]
-            for each in ready[: max(self._declaration.limit - busy, 0)]:
+            for each in ready[: max(self._limit() - busy, 0)]:
                 waiting.remove(each)
                 busy += 1
                 # A daemon: Ctrl-C ends the module at once, and what runs in Google Cloud is adopted by the next run.
@@ -100,6 +103,28 @@ class Applier:
             undone.discard(done.get())
             busy -= 1
         return results
+
+    def _adopt(self, results: Mapping[str, Result], work: list[ResourcePlan]) -> None:
+        """Where an operation runs on a resource already, begun by a run that was killed or by a colleague, it is waited
+        for before anything else is asked: GKE would refuse, or do it twice."""
+        parent = self._declaration.operation_parent()
+        if not parent or all(each.waits for each in work):
+            return
+        with contextlib.suppress(ApiError):
+            # Who may not list operations cannot adopt any.
+            running = operations.running(self._cloud, parent, deadline=self._deadline)
+            for index, each in enumerate(work):
+                if not each.waits and (begun := operations.operation_on(running, each.target.path)) is not None:
+                    work[index] = results[each.target.path].plan = self._waiting(each.target, begun)
+
+    def _waiting(self, target: Target, begun: Json) -> ResourcePlan:
+        self._begun[target.path] = begun
+        return ResourcePlan(target, [Step(WAIT, target, why=f"operation {begun.get('name')} is under way already")])
+
+    def _limit(self) -> int:
+        """As many as the user allows, and no more than Google said it does."""
+        quota = self._cloud.quota
+        return self._declaration.limit if quota is None else min(self._declaration.limit, quota)
 
     def _work(self, results: Mapping[str, Result], each: ResourcePlan, done: queue.Queue[str]) -> None:
         result = results[each.target.path]
@@ -136,11 +161,15 @@ class Applier:
             if not each.steps:
                 break
             surprised = self._steps(result, each)
-            if not surprised:
-                result.found = self._look(target)
-                self._judge(result, target)
+            if surprised:
+                each = self._replan(result, target)
+                continue
+            result.found = self._look(target)
+            rest = self._judge(result, each)
+            if rest is None:
                 break
-            each = self._replan(result, target)
+            result.plan.steps += rest.steps
+            each = rest
         else:
             raise StateError("it does not come to rest: it changed each time we looked", resource=target.label)
         what = DONE.get(each.steps[-1].action, "ready") if each.steps else "ready"
@@ -152,6 +181,11 @@ class Applier:
         if each.problem is not None:
             raise each.problem
         result.notes += each.notes
+        if each.steps and not each.waits and (parent := self._declaration.operation_parent()):
+            # A request whose reply was lost may have begun something that the resource does not show yet.
+            running = operations.running(self._cloud, parent, deadline=self._deadline)
+            if (begun := operations.operation_on(running, target.path)) is not None:
+                return self._waiting(target, begun)
         if each.steps and not each.waits:
             # What is reported is what was decided last.
             result.plan = ResourcePlan(target, each.steps)
@@ -208,7 +242,10 @@ class Applier:
             return
         result.operation = operation.name
         if wait:
-            self._waiter.wait(operation, action=DOING[step.action], resource=target.label)
+            try:
+                self._waiter.wait(operation, action=DOING[step.action], resource=target.label)
+            finally:
+                self._cloud.freed.ring()
             result.operation = ""
 
     def _send(self, step: Step, body: Json | None) -> Json:
@@ -228,16 +265,19 @@ class Applier:
     def _await_rest(self, result: Result, target: Target) -> None:
         """Waits until what somebody began on the resource has ended; how it ended shows when we plan again."""
         parent = self._declaration.operation_parent()
-        running = operations.running(self._cloud, parent, deadline=self._deadline) if parent else []
-        if (begun := operations.operation_on(running, target.path)) is not None:
+        begun = self._begun.pop(target.path, None)
+        if begun is None and parent:
+            running = operations.running(self._cloud, parent, deadline=self._deadline)
+            begun = operations.operation_on(running, target.path)
+        if begun is not None:
             operation = operations.container_operation(parent, begun)
             result.operation = operation.name
             if self._wait:
                 try:
                     self._waiter.wait(operation, action=DOING[WAIT], resource=target.label)
                 except OperationError:
-                    # What somebody else's operation failed at is no obstacle to removing the resource.
-                    if target.present:
+                    # What else somebody failed at is no obstacle: the resource itself tells what is left to do.
+                    if target.present and operation.kind.startswith("CREATE"):
                         raise
                 result.operation = ""
         if not self._wait:
@@ -252,6 +292,7 @@ class Applier:
                     f"it is still {found.get('status')} after {self._deadline.seconds:.0f} s",
                     action=DOING[WAIT],
                     resource=target.label,
+                    operation=result.operation,
                     remedy="Run the same task again to go on waiting; the cluster's operations tell what is going on.",
                 )
             state = str(found.get("status"))
@@ -261,17 +302,20 @@ class Applier:
     def _look(self, target: Target) -> Json | None:
         return self._declaration.look(target, self._cloud, self._deadline)
 
-    def _judge(self, result: Result, target: Target) -> None:
-        """An operation that ended well is not enough: the resource itself has to be well."""
-        found = result.found
+    def _judge(self, result: Result, each: ResourcePlan) -> ResourcePlan | None:
+        """An operation that ended well is not enough: the resource itself has to be well.
+
+        Google overlooks some wishes of a create request and fulfils them when asked again: that is the rest to do.
+        """
+        found, target = result.found, each.target
         if not self._wait:
-            return
+            return None
         if not target.present:
             if found is not None:
                 raise StateError(
                     f"it is still there, {found.get('status') or 'after its deletion'}", resource=target.label
                 )
-            return
+            return None
         if found is None:
             raise StateError("it is not there, although its creation was reported as done", resource=target.label)
         status = str(found.get("status") or "")
@@ -284,10 +328,13 @@ class Applier:
                 if target.kind.repaired
                 else "Delete it, or set `recreate: true` to have it deleted and made again.",
             )
-        left = plan(target, found, self._declaration.policy).differences()
+        rest = plan(target, found, self._declaration.policy)
+        if (left := rest.differences()) and each.steps[-1].action == CREATE:
+            return rest
         if left:
             fields = ", ".join(difference.field for difference in left)
             result.notes.append(f"{target.label}: Google accepted the request, yet this still differs: {fields}")
+        return None
 
 
 def _without_topology(body: Json | None) -> Json | None:

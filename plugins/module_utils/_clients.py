@@ -21,8 +21,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ._auth import Endpoints, missing
-from ._clock import Clock, Deadline, Pace
+from ._clock import Bell, Clock, Deadline, Pace
 from ._errors import (
+    QUOTA_OF_OPERATIONS,
     Abandoned,
     ApiError,
     AuthError,
@@ -89,6 +90,38 @@ class Patience:
 
 
 @dataclass
+class Requests:
+    """What was sent: each change, and one line for each kind of look, with how often."""
+
+    calls: int = 0
+    _changes: list[tuple[int, str]] = field(default_factory=list)
+    _looks: dict[str, tuple[int, str, int]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def note(self, method: Method, params: Mapping[str, Any]) -> None:
+        line = f"{method.verb} {method.url_path(params)}"
+        with self._lock:
+            self.calls += 1
+            if not method.reads:
+                self._changes.append((self.calls, line))
+                return
+            first, earlier, times = self._looks.get(method.id, (self.calls, line, 0))
+            self._looks[method.id] = (first, _common(earlier, line), times + 1)
+
+    def lines(self) -> list[str]:
+        """In the order of their beginning; where looks of a kind differ, a star stands."""
+        looks = [
+            (first, line if times == 1 else f"{line} ({times} times)") for first, line, times in self._looks.values()
+        ]
+        return [line for _number, line in sorted([*self._changes, *looks])]
+
+
+def _common(left: str, right: str) -> str:
+    parts = zip(left.split("/"), right.split("/"), strict=False)
+    return "/".join(one if one == other else "*" for one, other in parts)
+
+
+@dataclass
 class Cloud:
     """Sends API methods, retries what deserves it, and remembers what was sent."""
 
@@ -97,11 +130,19 @@ class Cloud:
     pace: Pace
     patience: Patience
     progress: Progress = field(default_factory=Progress)
-    actions: list[str] = field(default_factory=list)
+    sent: Requests = field(default_factory=Requests)
     retries: int = 0
+    # Rung when an operation of ours has ended, which may be what somebody else was refused for.
+    freed: Bell = field(default_factory=Bell)
+    # How many operations Google lets a cluster have at once, once it has said so.
+    quota: int | None = None
     # Whether anybody still waits for what is asked.
     wanted: Callable[[], bool] = lambda: True
     _contacted: bool = False
+
+    @property
+    def actions(self) -> list[str]:
+        return self.sent.lines()
 
     def call(
         self,
@@ -124,7 +165,7 @@ class Cloud:
         while True:
             if not self.wanted():
                 raise Abandoned("the run that asked for it is gone", action=method_id, resource=resource)
-            self.actions.append(f"{method.verb} {method.url_path(params)}")
+            self.sent.note(method, params)
             try:
                 answer = self.transport.send(method, params, body)
             except ApiError as error:
@@ -177,7 +218,12 @@ class Trouble:
                 f"{self._resource or self._method.id}: {error.message.splitlines()[0]} (waiting)"
             )
         pause = max(self._cloud.clock.spread(next(self._pauses)), float(error.details.get("retry_after") or 0))
-        self._cloud.clock.sleep(min(pause, max(self._deadline.left(), 0.05)))
+        pause = min(pause, max(self._deadline.left(), 0.05))
+        if (quota := QUOTA_OF_OPERATIONS.search(error.message)) is None:
+            self._cloud.clock.sleep(pause)
+        else:
+            self._cloud.quota = max(int(quota.group(1)), 1)
+            self._cloud.clock.sleep_until(self._cloud.freed, pause)
 
     def _limit(self, error: GcpError) -> float | None:
         """How many seconds this kind of error is waited out; None: not at all."""
@@ -330,9 +376,10 @@ def _authorized_session(credentials: Any) -> Any:
             answer = super().request(*args, **kwargs)
             payload = _json_of(answer) if answer.status_code < 400 and b'"error"' in answer.content else None
             error = payload.get("error") if isinstance(payload, dict) and "name" not in payload else None
-            if isinstance(error, dict) and isinstance(error.get("code"), int) and error["code"] >= 400:
+            if isinstance(error, dict):
                 # An error in the body of an answer that says 200: the libraries would read it as an empty resource.
-                answer.status_code = error["code"]
+                code = error.get("code")
+                answer.status_code = code if isinstance(code, int) and code >= 400 else 500
             return answer
 
     session = Session(credentials)

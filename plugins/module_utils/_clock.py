@@ -8,9 +8,25 @@ This file is private to the collection.
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+
+
+class Bell:
+    """Wakes all who wait for it."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+
+    def ring(self) -> None:
+        with self._condition:
+            self._condition.notify_all()
+
+    def wait(self, seconds: float) -> None:
+        with self._condition:
+            self._condition.wait(seconds)
 
 
 class Clock:
@@ -24,6 +40,10 @@ class Clock:
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
+
+    def sleep_until(self, bell: Bell, seconds: float) -> None:
+        """A pause that ends early when the bell rings."""
+        bell.wait(seconds)
 
     def spread(self, seconds: float) -> float:
         """The pause with jitter, so that many clients that were refused together do not come back together."""

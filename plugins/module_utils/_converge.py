@@ -148,7 +148,8 @@ def _common(context: Context, plans: Sequence[ResourcePlan]) -> Json:
     return {
         "plan": [step.as_dict() for each in plans for step in each.steps],
         "diff": _report.diff(plans),
-        "gcp_actions": list(context.cloud.actions),
+        "gcp_actions": context.cloud.actions,
+        "gcp_calls": context.cloud.sent.calls,
         "gcp_retries": context.cloud.retries,
     }
 

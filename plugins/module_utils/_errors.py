@@ -213,6 +213,9 @@ PASSING = re.compile(
     re.IGNORECASE,
 )
 
+# How many operations at once a cluster may have, in Google's own words.
+QUOTA_OF_OPERATIONS = re.compile(r"concurrent operations quota (\d+)")
+
 # A 429 that no waiting cures, unlike those about operations and rates: what is reserved is used up.
 USED_UP = re.compile(r"[Rr]eservation .*(insufficient|exhausted|not enough|no capacity|fully)|RESERVATION_CAPACITY")
 # What IAM says of an account that was just made (and of one that never was).

@@ -155,7 +155,8 @@ def moment(text: Any) -> Any:
 
 def same_attachments(wanted: Any, found: Any, resource: Json) -> bool:
     """Lists of networks and subnetworks, by name or by link."""
-    return same_set(*([_short(entry) for entry in entries or []] for entries in (wanted, found)), resource)
+    left, right = ([_short(entry) for entry in entries or []] for entries in (wanted, found))
+    return same_set(left, right, resource)
 
 
 def _short(entry: Mapping[str, Any]) -> Json:
@@ -367,6 +368,16 @@ def put(tree: Json, path: str, value: Any) -> None:
     for part in parents:
         tree = tree.setdefault(part, {})
     tree[leaf] = value
+
+
+def drop(tree: Json, path: str) -> None:
+    """Takes the value at a dotted path away, and the maps that it leaves empty."""
+    first, _dot, rest = path.partition(".")
+    if rest and isinstance(tree.get(first), dict):
+        drop(tree[first], rest)
+        if tree[first]:
+            return
+    tree.pop(first, None)
 
 
 def leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -102,7 +102,8 @@ def outcome(api: str, answer: Json) -> Outcome:
         return Outcome(done, done and bool(error), str(error.get("message") or ""), reason)
     done = answer.get("status") == "DONE"
     if not done:
-        return Outcome(False, progress=progress_of(answer))
+        aborting = ["aborting"] if answer.get("status") == "ABORTING" else []
+        return Outcome(False, progress=", ".join([*aborting, *filter(None, [progress_of(answer)])]))
     return _compute_outcome(answer) if api == "compute" else _container_outcome(answer)
 
 

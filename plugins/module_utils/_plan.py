@@ -45,6 +45,8 @@ class Kind:
     broken: frozenset[str] = frozenset()
     # There whenever its parent is, as a policy is: never made, only changed.
     always: bool = False
+    # What the create request brings along of another kind: key → (option, kind).
+    born_with: Mapping[str, tuple[str, Kind]] = field(default_factory=dict)
     # Whether one of ours that is broken is deleted and made again without being told to.
     repaired: bool = False
 
@@ -288,6 +290,8 @@ def create(target: Target, policy: Policy, why: str = "", drift: tuple[Differenc
     for row in target.kind.rows:
         if row.at_first is not None and dig(body, row.api) is None:
             put(body, row.api, row.at_first)
+    # An empty list takes something away from what exists; here there is nothing yet.
+    body = {key: value for key, value in body.items() if value != []}
     envelope = target.kind.envelope
     insert = f"{target.kind.family}.{'create' if envelope else 'insert'}"
     named = {target.kind.name_key: target.name} if target.kind.name_key else {}

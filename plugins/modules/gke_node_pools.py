@@ -163,11 +163,17 @@ operations:
   type: list
   elements: str
 gcp_actions:
-  description: Every request that was sent, reads and retries included.
+  description:
+    - Each request that changes something, retries included, and one line for each kind of look. Where looks of a kind
+      differ, a star stands; how often they were sent stands behind.
   returned: always
   type: list
   elements: str
   sample: ["GET v1/projects/my-project/locations/us-east5/clusters/main"]
+gcp_calls:
+  description: How many requests were sent in all.
+  returned: always
+  type: int
 gcp_retries:
   description: How many of these were sent again because of trouble that passes.
   returned: always

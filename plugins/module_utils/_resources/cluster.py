@@ -71,7 +71,8 @@ def same_network(wanted: Any, found: Any, cluster: Json) -> bool:
 
 def same_exclusions(wanted: Any, found: Any, cluster: Json) -> bool:
     """Maps of windows in which GKE leaves the cluster alone."""
-    return same_set(*([_exclusion(*pair) for pair in (windows or {}).items()] for windows in (wanted, found)), cluster)
+    left, right = ([_exclusion(*pair) for pair in (windows or {}).items()] for windows in (wanted, found))
+    return same_set(left, right, cluster)
 
 
 def _exclusion(name: str, window: Json) -> Json:
@@ -305,6 +306,7 @@ CLUSTER = Kind(
     mark_later=True,
     busy=frozenset({"PROVISIONING", "RECONCILING", "STOPPING"}),
     broken=frozenset({"ERROR", "DEGRADED"}),
+    born_with={"nodePools": ("default_pool", node_pool.NODE_POOL)},
     rows=ROWS,
 )
 

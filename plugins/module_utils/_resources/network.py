@@ -54,9 +54,8 @@ def _gke_ranges(wanted: Any, found: Any) -> list[Any]:
 
 def same_user_ranges(wanted: Any, found: Any, subnetwork: Json) -> bool:
     theirs = _gke_ranges(wanted, found)
-    return same_set(
-        *([_range_of(r) for r in ranges or [] if r not in theirs] for ranges in (wanted, found)), subnetwork
-    )
+    mine = [entry for entry in found or [] if entry not in theirs]
+    return same_set([_range_of(entry) for entry in wanted or []], [_range_of(entry) for entry in mine], subnetwork)
 
 
 def with_gke_ranges(wanted: Any, found: Any) -> Any:

@@ -74,7 +74,8 @@ def same_node_labels(wanted: Any, found: Any, pool: Json) -> bool:
 
 def same_scopes(wanted: Any, found: Any, pool: Json) -> bool:
     """gcloud's short names mean URLs."""
-    return same_set(*([_scope(str(scope)) for scope in scopes or []] for scopes in (wanted, found)), pool)
+    left, right = ([_scope(str(scope)) for scope in scopes or []] for scopes in (wanted, found))
+    return same_set(left, right, pool)
 
 
 def _scope(text: str) -> str:

@@ -82,7 +82,8 @@ def test_cluster_created_once(cloud: RunningCloud) -> None:
         Task("gke_cluster", CLUSTER),
         Task("gke_cluster", CLUSTER),
     )
-    assert planned.changed and planned.writes == [] and "releaseChannel.channel: RAPID" in planned.diff
+    assert planned.changed and planned.writes == [] and "release_channel.channel: RAPID" in planned.diff
+    assert "default_pool.config.machine_type: e2-standard-8" in planned.diff
     assert made.changed and not made.failed, made.result.get("msg")
     assert len(made.writes) == 1
     assert made.result["cluster"]["status"] == "RUNNING"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.llm_d.gke.plugins.module_utils._clients import Cloud, Patience
-from ansible_collections.llm_d.gke.plugins.module_utils._clock import Clock, Deadline, Pace
+from ansible_collections.llm_d.gke.plugins.module_utils._clock import Bell, Clock, Deadline, Pace
 from ansible_collections.llm_d.gke.plugins.module_utils._converge import Context
 from ansible_collections.llm_d.gke.plugins.module_utils._errors import NotFoundError, from_answer
 from ansible_collections.llm_d.gke.plugins.module_utils._progress import Progress
@@ -34,6 +34,9 @@ class FakeClock(Clock):
             self.time += seconds
         # Others get a turn, as they would in a real pause.
         time.sleep(0.0005)
+
+    def sleep_until(self, bell: Bell, seconds: float) -> None:
+        self.sleep(seconds)
 
     def spread(self, seconds: float) -> float:
         return seconds
