@@ -13,6 +13,7 @@ from typing import Any
 from ansible.module_utils.basic import env_fallback
 
 from ._verify import Names
+from ._verify_kv import NOT_OBSERVABLE, PROVED, VERDICTS
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "kubeconfig": {
@@ -31,6 +32,16 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "node_selector": {"type": "dict", "default": {}},
     "chips": {"type": "int", "default": 0},
     "poll_interval": {"type": "float", "default": 5},
+}
+
+# The verdicts that a check of the KV transfer passes with.
+ACCEPT: dict[str, dict[str, Any]] = {
+    "accept": {
+        "type": "list",
+        "elements": "str",
+        "choices": list(VERDICTS),
+        "default": [PROVED, NOT_OBSERVABLE],
+    }
 }
 
 

@@ -25,6 +25,20 @@ MANY_RESTARTS = 3
 # What a pod, an event or a log line says, and what is behind it.
 CAUSES: tuple[tuple[re.Pattern[str], str], ...] = (
     (
+        re.compile(r"proxy-only subnetwork|REGIONAL_MANAGED_PROXY", re.IGNORECASE),
+        "The region has no proxy-only subnetwork in this network: run the role llm_d.gke.network.",
+    ),
+    (
+        re.compile(r"networkservices\.googleapis\.com|Network Services API"),
+        "The API networkservices.googleapis.com is off: run the role llm_d.gke.project_services.",
+    ),
+    (
+        re.compile(r"[Tt]imeouts?\b.*(not supported|unsupported|invalid)|(not supported|unsupported).*\btimeouts?\b"),
+        "GKE's gateway takes no timeouts in an HTTPRoute: its limit is timeoutSec of the GCPBackendPolicy.",
+    ),
+    (re.compile(r"violates PodSecurity"), "The namespace's pod security does not admit these pods."),
+    (re.compile(r"exceeded quota"), "A ResourceQuota of the namespace does not admit these pods."),
+    (
         re.compile(r"couldn't find key HF_TOKEN"),
         "The Secret with the Hugging Face token has no key HF_TOKEN: run the role llm_d.gke.namespace.",
     ),
@@ -50,8 +64,26 @@ CAUSES: tuple[tuple[re.Pattern[str], str], ...] = (
         "This vLLM does not take the arguments: see llm_d_prefill_args, llm_d_decode_args and llm_d_image_vllm.",
     ),
     (
-        re.compile(r"kv_role|Unsupported kv|KVTransferConfig"),
-        "The KV transfer configuration is wrong: prefill is kv_producer, decode kv_consumer.",
+        re.compile(r"kv_role|Unsupported kv|KVTransferConfig|--?kv-transfer-config|Invalid JSON"),
+        "The KV transfer configuration is wrong: JSON with kv_connector TPUConnector, and kv_role kv_producer on "
+        "prefill, kv_consumer on decode.",
+    ),
+    (
+        re.compile(r"greater than the derived max_model_len"),
+        "The context is longer than the model's: lower llm_d_max_model_len.",
+    ),
+    (
+        re.compile(r"at least one request with the model's max seq len"),
+        "The chips have no room for one request of that length: lower llm_d_max_model_len, raise "
+        "llm_d_memory_utilization or llm_d_tensor_parallel.",
+    ),
+    (
+        re.compile(r"RESOURCE_EXHAUSTED"),
+        "The model does not fit into the memory of the chips: raise llm_d_tensor_parallel (with a larger topology).",
+    ),
+    (
+        re.compile(r"[Aa]ddress already in use"),
+        "Two of the pod's programs want the same port: see llm_d_service_port, llm_d_decode_port and the KV ports.",
     ),
     (
         re.compile(r"401 Client Error|403 Client Error|gated repo|Invalid user token|Repository Not Found"),

@@ -53,7 +53,8 @@ class Readings:
     gateway_class: Object | None = None
     route: Object | None = None
     pool: Object | None = None
-    policies: Sequence[Object] = ()
+    # By kind.
+    policies: Mapping[str, Object | None] = field(default_factory=dict)
     nodes: Sequence[Object] = ()
     # By role (endpoint picker, prefill, decode): the Deployment and its pods.
     deployments: Mapping[str, Object | None] = field(default_factory=dict)
@@ -80,7 +81,7 @@ def judge(readings: Readings, chips: int) -> list[Check]:
         _gateway_class(readings.gateway_class),
         _gateway(readings.gateway),
         _attached("route", readings.route, parent, ("Accepted", "ResolvedRefs"), ("Reconciled",)),
-        _attached("pool", readings.pool, parent, ("Accepted",), ("ResolvedRefs",)),
+        _attached("pool", readings.pool, parent, ("Accepted", "ResolvedRefs"), ()),
         _policies(readings.policies),
         _nodes(readings.nodes, chips),
         *(_deployment(role, found, readings.pods.get(role, ())) for role, found in readings.deployments.items()),
@@ -105,11 +106,23 @@ def _gateway(gateway: Object | None) -> Check:
     status = gateway.get("status") or {}
     wanted = ("Accepted", "Programmed")
     address = next((each.get("value") for each in status.get("addresses") or []), None)
-    routes = sum(int(each.get("attachedRoutes") or 0) for each in status.get("listeners") or [])
+    listeners = status.get("listeners") or []
+    routes = sum(int(each.get("attachedRoutes") or 0) for each in listeners)
+    refused = [words for each in listeners if (words := _listener(gateway, each))]
     fresh = all(_fresh(gateway, condition(status, kind)) for kind in wanted)
-    passed = all(is_true(status, kind) for kind in wanted) and fresh and bool(address) and routes > 0
-    actual = ", ".join([_said(status, wanted), f"address {address or 'none yet'}", f"attached routes {routes}"])
+    there = fresh and bool(address) and routes > 0
+    passed = all(is_true(status, kind) for kind in wanted) and there and not refused
+    said = _said(status, wanted) + ("" if fresh else " (said of an older generation)")
+    actual = ", ".join([said, f"address {address or 'none yet'}", f"attached routes {routes}", *refused])
     return _check("gateway", passed, expected, actual, _rejection(gateway, status, "Accepted"))
+
+
+def _listener(gateway: Object, listener: Object) -> str:
+    """What is wrong with a listener, in its own words."""
+    kinds = [kind for kind in ("Accepted", "ResolvedRefs", "Programmed") if condition(listener, kind)]
+    if all(is_true(listener, kind) and _fresh(gateway, condition(listener, kind)) for kind in kinds):
+        return ""
+    return f"listener {listener.get('name')}: {_said(listener, kinds)}"
 
 
 def _attached(
@@ -128,20 +141,35 @@ def _attached(
     return _check(name, passed, expected, _said(mine[0], kinds), _rejection(found, mine[0], "Accepted"))
 
 
-def _policies(policies: Sequence[Object]) -> Check:
-    lacking = [
-        f"{each['kind']}: {_said(each['status'], ('Attached',))}"
-        for each in policies
-        if condition(each.get("status") or {}, "Attached") and not is_true(each["status"], "Attached")
-    ]
+def _policies(policies: Mapping[str, Object | None]) -> Check:
+    """Without them the load balancer looks for health at the wrong place, and cuts long answers off."""
+    lacking = []
+    for kind, found in policies.items():
+        status = (found or {}).get("status") or {}
+        written = condition(status, "Attached")
+        if found is None:
+            lacking.append(f"{kind}: it is not there")
+        elif written and not (is_true(status, "Attached") and _fresh(found, written)):
+            lacking.append(f"{kind}: {_said(status, ('Attached',))}")
     return _check("policies", not lacking, "attached, where that is written", "; ".join(lacking) or "attached")
 
 
 def _nodes(nodes: Sequence[Object], chips: int) -> Check:
     ready = [node for node in nodes if is_true(node.get("status") or {}, "Ready")]
-    there = sum(int((node["status"].get("allocatable") or {}).get("google.com/tpu", "0")) for node in ready)
+    there = sum(_chips(node) for node in ready)
     actual = f"{there} chips on {len(ready)} ready nodes" + (f" of {len(nodes)}" if len(nodes) > len(ready) else "")
+    if there < chips:
+        lacking = [
+            f"{node['metadata']['name']} {'has no chips yet' if node in ready else 'is not ready'}"
+            for node in nodes
+            if node not in ready or not _chips(node)
+        ]
+        actual += "; ".join(["", *lacking])
     return _check("TPU nodes", there >= chips, f"at least {chips} chips", actual)
+
+
+def _chips(node: Object) -> int:
+    return int((node["status"].get("allocatable") or {}).get("google.com/tpu", "0"))
 
 
 def _deployment(role: str, found: Object | None, pods: Sequence[Object]) -> Check:
@@ -158,6 +186,11 @@ def _deployment(role: str, found: Object | None, pods: Sequence[Object]) -> Chec
     actual = f"{min(available, ready)} of {wanted} ready"
     if updated < wanted:
         actual += f", {updated} up to date"
+    if not seen:
+        actual += ", its last change not seen yet"
+    failure = condition(status, "ReplicaFailure")
+    if failure and failure.get("status") == "True":
+        actual += f"; no pod is made ({failure.get('reason')}: {failure.get('message')})"
     if lacking and not passed:
         actual += "; " + "; ".join(_counted(lacking))
     hopeless = next((f"{role}: {each.kind()}" for each in lacking if each.hopeless), "")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright (c) 2026, the llm_d.gke contributors
-"""Whether the answers are answers, and whether prefill and decode made them together. Pure functions.
+"""Whether the answers are answers; put together with the verdict on the KV transfer. Pure functions.
 
 This file is private to the collection.
 """
@@ -8,23 +8,18 @@ This file is private to the collection.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
-from ._verify_metrics import grown, parse, total
+from ._verify_evidence import ROLES
+from ._verify_kv import INCONCLUSIVE, Judgement
+from ._verify_kv import checks as kv_checks
 from ._verify_pods import Object
+from ._verify_probe import Direct, Probed
 from ._verify_ready import Check
+from ._verify_tally import tally
 
-# The counter of the endpoint picker's decisions, by the versions it goes by.
-DECISIONS = (
-    "llm_d_epp_disagg_decision_total",
-    "llm_d_inference_scheduler_disagg_decision_total",
-    "llm_d_inference_scheduler_pd_decision_total",
-)
-SHARED = {"decision_type": "prefill-decode"}
 ASKED = ("completion", "chat", "stream")
-MARK = "llm-d-probe: "
 
 SEE_GATEWAY = (
     "kubectl describe gateway and httproute; the load balancer may need another minute: run the playbook verify again."
@@ -32,55 +27,24 @@ SEE_GATEWAY = (
 SEE_SERVERS = "kubectl logs of the decode pods (containers vllm and routing-proxy) and of the prefill pods."
 
 
-@dataclass(frozen=True)
-class Served:
-    """What a model server had counted, before and after."""
-
-    role: str
-    before: Object
-    after: Object
-
-    def grown(self, counter: str) -> float:
-        return float(grown(self.before[counter], self.after[counter]))
-
-    def requests(self) -> float:
-        return self.grown("requests")
+# In check mode.
+NOTHING: dict[str, Any] = {"passed": True, "checks": [], "answer": {}, "kv_transfer": {}, "headline": ""}
 
 
-def counters(scrape: str) -> Object:
-    """The counters of one model server."""
-    samples = parse(scrape)
-    return {
-        "requests": total(samples, "vllm:request_success_total"),
-        "prompt_tokens": total(samples, "vllm:prompt_tokens_total"),
-        "generated": total(samples, "vllm:generation_tokens_total"),
-    }
-
-
-def result_in(log: str) -> Object | None:
-    """The probe's result, out of its log."""
-    line = next((line for line in reversed(log.splitlines()) if line.startswith(MARK)), None)
-    return None if line is None else dict(json.loads(line.removeprefix(MARK)))
-
-
-def judge(result: Object, servers: Mapping[str, Served], model: str, block_size: int) -> list[Check]:
-    """Every check on what the probe saw, and on what the model servers counted meanwhile."""
+def judge(result: Object, model: str, block_size: int) -> list[Check]:
+    """Every check on what the probe saw."""
     checks = [_models(result.get("models") or {}, model)]
     if "completion" not in result:
         return checks
-    checks += [
+    return [
+        *checks,
         _answer("completion", result["completion"], model),
         _answer("chat completion", result["chat"], model),
         _stream(result["stream"]),
         _refused("unknown model refused", result["unknown_model"]),
         _refused("broken request refused", result["broken_json"]),
+        _long_enough(result, block_size),
     ]
-    tokens = [count for name in ASKED if (count := _prompt_tokens(result[name]))]
-    checks.append(_long_enough(result, block_size))
-    checks.append(_decided(result, max(len(tokens), 1)))
-    checks.append(_prefilled(servers, max(len(tokens), 1), sum(tokens)))
-    checks.append(_decoded(servers, max(len(tokens), 1)))
-    return checks
 
 
 def _body(seen: Object) -> Object:
@@ -98,10 +62,16 @@ def _short(seen: Object) -> str:
 
 
 def _models(seen: Object, model: str) -> Check:
-    names = [each.get("id") for each in _body(seen).get("data") or [] if isinstance(each, dict)]
+    names = [str(each.get("id")) for each in _body(seen).get("data") or [] if isinstance(each, dict)]
     passed = seen.get("status") == 200 and model in names and int(seen.get("in_a_row") or 0) > 0
-    actual = f"{', '.join(map(str, names))}, {seen.get('in_a_row')} times in a row" if passed else _short(seen)
-    return Check("models listed", passed, model, actual, SEE_GATEWAY)
+    if passed:
+        return Check("models listed", passed, model, f"{', '.join(names)}, {seen['in_a_row']} times in a row")
+    if names and model not in names:
+        remedy = (
+            f"The model servers serve {', '.join(names)}: set verify_model (llm_d_model) to that, or deploy {model}."
+        )
+        return Check("models listed", False, model, f"the model is called {', '.join(names)}", remedy)
+    return Check("models listed", False, model, _short(seen), SEE_GATEWAY)
 
 
 def text_of(seen: Object) -> str:
@@ -141,90 +111,70 @@ def _refused(name: str, seen: Object) -> Check:
 
 def _long_enough(result: Object, block_size: int) -> Check:
     """Prompts of less than a few blocks would prove nothing: only whole blocks are handed over."""
-    tokens = [_prompt_tokens(result[name]) for name in ASKED]
-    passed = all(count >= 3 * block_size for count in tokens)
-    remedy = "Give verify_prompt_tokens a larger value."
-    return Check(
-        "prompts span blocks", passed, f"at least {3 * block_size} tokens each", ", ".join(map(str, tokens)), remedy
-    )
+    tokens = [count for name in ASKED if (count := _prompt_tokens(result[name]))]
+    passed = bool(tokens) and all(count >= 3 * block_size for count in tokens)
+    remedy = "Give verify_prompt_tokens a larger value." if tokens else SEE_SERVERS
+    actual = ", ".join(map(str, tokens)) or "no answer told its length"
+    return Check("prompts span blocks", passed, f"at least {3 * block_size} tokens each", actual, remedy)
 
 
-def _decided(result: Object, served: int) -> Check:
-    name, expected = "endpoint picker chose prefill and decode", f"at least {served} decisions prefill-decode"
-    before, after = result.get("picker_before") or [], result.get("picker_after") or []
-    refused = [each for each in [*before, *after] if each.get("status") != 200]
-    if refused or not after:
-        actual = _short(refused[0]) if refused else "no endpoint picker was asked"
-        remedy = "The metrics want the token of the chart's metrics-reader Secret: see that it is there and holds one."
-        return Check(name, False, expected, f"its metrics could not be read: {actual}", remedy)
-    deltas = {
-        kind: grown(_decisions(before, kind), _decisions(after, kind)) for kind in ("prefill-decode", "decode-only")
-    }
-    passed = deltas["prefill-decode"] >= served
-    actual = ", ".join(f"{kind} +{count:g}" for kind, count in deltas.items())
-    remedy = (
-        "The endpoint picker sent prompts to decode pods alone: see llm_d_epp_non_cached_tokens, the feature gate "
-        "prepareDataPlugins in its configuration, and that prefill pods are ready."
-        if deltas["decode-only"]
-        else "The endpoint picker counted no decision: requests go round it (it is away and the pool fails open), or "
-        "its image is a build without these counters (llm_d_image_epp)."
-    )
-    return Check(name, passed, expected, actual, remedy)
+def _direct(seen: Sequence[Direct], model: str) -> Check:
+    """Each pod by itself: whoever does not answer here answers nobody."""
+    wrong = [f"{each.pod}: {each.trouble}" for each in seen if each.trouble]
+    wrong += [
+        f"{each.pod} serves {', '.join(each.models) or 'no model'}"
+        for each in seen
+        if not each.trouble and model not in each.models
+    ]
+    actual = "; ".join(wrong[:3]) or f"{len(seen)} pods do"
+    expected = f"every pod answers and lists {model}"
+    return Check("pods answer by themselves", bool(seen) and not wrong, expected, actual, SEE_SERVERS)
 
 
-def _decisions(scrapes: Sequence[Object], kind: str) -> float:
-    return float(sum(total(parse(each.get("text") or ""), *DECISIONS, decision_type=kind) for each in scrapes))
+def _compared(seen: Sequence[Object]) -> Check:
+    """Prefill and decode together say what decode says alone; floats may add up differently now and then."""
+    answered = [each for each in seen if each.get("status") == 200]
+    same = sum(bool(each.get("same")) for each in answered)
+    lost = next((each for each in seen if each.get("status") != 200), None)
+    passed = lost is None and 2 * same >= len(answered)
+    actual = f"{same} of {len(seen)} the same"
+    remedy = "Keys and values that arrive are not those of the prompt: compare images and arguments of both roles."
+    if lost is not None:
+        actual = f"{lost['url']}: {_short({'status': lost['status'], 'text': lost.get('said')})}"
+        remedy = "Let the probe reach decode pods (NetworkPolicies), or leave this out: verify_compare: 0."
+    return Check("same answers without prefill", passed, "at least half the same", actual, remedy)
 
 
-def _prefilled(servers: Mapping[str, Served], served: int, tokens: int) -> Check:
-    """Prefill pods computed these prompts and nothing more: a prefill is a request that ends after one token."""
-    mine = {pod: found for pod, found in servers.items() if found.role == "prefill"}
-    requests, prompts, generated = (
-        sum(found.grown(counter) for found in mine.values()) for counter in ("requests", "prompt_tokens", "generated")
-    )
-    passed = requests >= served and prompts >= tokens and generated <= 2 * requests
-    remedy = (
-        "The sidecars do not reach the prefill pods, and decode pods did all the work: prefill must listen on the "
-        "pool's port (llm_d_service_port); see the log of routing-proxy for 'fallback to decode'."
-    )
-    if generated > 2 * requests:
-        remedy = "Prefill pods make whole answers: requests go round the endpoint picker. See that it is ready."
-    expected = f"at least {served} requests and {tokens} prompt tokens, one token generated for each request"
-    actual = f"{_busy(mine)}; {prompts:g} prompt tokens, {generated:g} generated"
-    return Check("prefill pods took part", passed, expected, actual, remedy)
-
-
-def _decoded(servers: Mapping[str, Served], served: int) -> Check:
-    mine = {pod: found for pod, found in servers.items() if found.role == "decode"}
-    passed = sum(found.requests() for found in mine.values()) >= served
-    return Check("decode pods took part", passed, f"at least {served} requests", _busy(mine), SEE_SERVERS)
-
-
-def _busy(servers: Mapping[str, Served]) -> str:
-    counts = [f"{pod} +{found.requests():g}" for pod, found in servers.items() if found.requests() > 0]
-    return ", ".join(counts) or f"none of {len(servers)} pods counted a request"
-
-
-def answer(result: Object, servers: Mapping[str, Served]) -> dict[str, Any]:
-    """The answer to show: what was said, and who made it."""
-    made_by = {
-        role: sorted(pod for pod, found in servers.items() if found.role == role and found.requests() > 0)
-        for role in ("prefill", "decode")
-    }
-    seen = result.get("completion") or {}
+def answer(probed: Probed) -> dict[str, Any]:
+    """The answer to show: what was said, and who made answers."""
+    smoke, pods = probed.smoke or {}, tally(probed.evidence).pods if probed.evidence else {}
+    made_by = {role: sorted(name for name, pod in pods.items() if pod.role == role and pod.requests) for role in ROLES}
+    seen = smoke.get("completion") or {}
     return {"text": text_of(seen).strip()[:500], "prompt_tokens": _prompt_tokens(seen), "made_by": made_by}
 
 
-def as_result(
-    result: Object | None, servers: Mapping[str, Served], trouble: str, model: str, block_size: int
-) -> dict[str, Any]:
+def as_result(probed: Probed, model: str, block_size: int, accepted: Sequence[str]) -> dict[str, Any]:
     """The whole of it as a module's result. A probe that did not run is a check that did not pass."""
-    checks = [] if result is None else judge(result, servers, model, block_size)
-    if result is None or trouble:
+    checks = [_direct(probed.direct, model)] if probed.direct else []
+    if probed.smoke is not None:
+        checks += judge(probed.smoke, model, block_size)
+    if probed.smoke is None or probed.trouble:
         remedy = "See that pods can run in the namespace, and that verify_image can be pulled."
-        checks.insert(0, Check("probe ran", False, "the probe's pod ends well", trouble, remedy))
+        checks.insert(0, Check("probe ran", False, "the probe's pod ends well", probed.trouble, remedy))
+    verdict = probed.judgement or nothing_asked(next((each for each in checks if not each.passed), None))
+    checks += kv_checks(verdict, accepted)
+    if probed.compared:
+        checks.append(_compared(probed.compared))
     return {
         "passed": all(check.passed for check in checks),
         "checks": [check.as_dict() for check in checks],
-        "answer": answer(result, servers) if result else {},
+        "answer": answer(probed),
+        "kv_transfer": {**verdict.as_dict(), "warm_up": (probed.smoke or {}).get("warm_up")},
+        "headline": verdict.headline,
     }
+
+
+def nothing_asked(because: Check | None) -> Judgement:
+    """The verdict when it did not even come to the prompts."""
+    words = f"No prompt was asked: {because.name}: {because.actual}" if because else "No prompt was asked"
+    return Judgement(INCONCLUSIVE, "nothing_asked", f"{words}.", because.remedy if because else "")

@@ -64,7 +64,9 @@ summary:
   returned: success
   type: str
 explanation:
-  description: What pods that are not ready say (state, last event, last lines of the log), with the likely cause.
+  description:
+    - What gateway, route, pool and pods that are not ready say (state, last event, last lines of the log), with the
+      likely cause.
   returned: success
   type: list
   elements: str
@@ -79,6 +81,11 @@ url:
   type: str
 picker_addresses:
   description: Addresses of the endpoint picker's pods.
+  returned: success
+  type: list
+  elements: str
+decode_urls:
+  description: Where each decode pod answers by itself, without the gateway.
   returned: success
   type: list
   elements: str
@@ -106,7 +113,7 @@ def main() -> None:
         waited = _verify.wait_ready(
             observer.read, names.chips, Clock(), options["wait_timeout"], options["poll_interval"], options["patience"]
         )
-        explanation = [] if waited.ready else observer.explain(waited.readings)
+        explanation = [] if waited.ready else observer.explain(waited.readings, waited.checks)
     except GcpError as error:
         module.fail_json(**error.as_result())
     module.exit_json(changed=False, **_verify.ready_result(waited, explanation))

@@ -2,8 +2,12 @@
 # Copyright (c) 2026, the llm_d.gke contributors
 """Ask an llm-d deployment from inside its cluster, and say what came back.
 
-Runs in a pod, with nothing but Python's standard library. Settings come as JSON in PROBE_SETTINGS; the answer is one
-line of JSON on standard output, behind a mark. Nothing is judged here.
+Runs in a pod, with nothing but Python's standard library. Settings come as JSON in PROBE_SETTINGS; what was seen is
+said in lines of JSON on standard output, behind a mark. Nothing is judged here.
+
+First comes what needs no counters: models, a completion, a chat, a stream, refusals. Then it waits for orders, which
+are GET requests to a port of its own: counters of the model servers are read outside, just before the prompts that they
+shall prove something about.
 """
 
 from __future__ import annotations
@@ -11,12 +15,16 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import queue
 import random
 import ssl
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 Json = dict[str, Any]
@@ -30,7 +38,14 @@ valley wagon yellow zebra anchor basket castle desert eagle feather glacier harb
 kettle lantern meadow nickel orchard
 """.split()  # noqa: SIM905
 # The load balancer answers these while it is still being programmed; a deployment that is up never should.
-PASSING = (404, 429, 500, 502, 503, 504)
+PASSING = (404, 429, 502, 503, 504)
+# A 500 that comes at once is the load balancer's, whose endpoint picker does not listen yet; one that took its time is
+# a model server's.
+AT_ONCE_SECONDS = 3
+# A list of models without ours is no passing state when it comes so often in a row.
+OTHER_MODELS = 5
+# How long requests may go round the endpoint picker after the first answer: it is ready before it listens.
+PICKER_GRACE = 15
 
 
 def fresh_prompt(tokens: int) -> str:
@@ -72,26 +87,39 @@ class Client:
         while True:
             tries += 1
             seen = self.ask(path, body)
-            if (seen["status"] and seen["status"] not in PASSING) or time.monotonic() > deadline:
+            if not passes(seen) or time.monotonic() > deadline:
                 return {**seen, "tries": tries}
             time.sleep(pause)
 
 
-def lists_model(seen: Json, model: str) -> bool:
+def passes(seen: Json) -> bool:
+    """An answer of something that is still on its way."""
+    if seen["status"] == 500:
+        return bool(seen["seconds"] < AT_ONCE_SECONDS)
+    return not seen["status"] or seen["status"] in PASSING
+
+
+def models_in(seen: Json) -> list[str] | None:
+    """The names in a list of models; None when it is no such list."""
     try:
-        return seen["status"] == 200 and model in [each["id"] for each in json.loads(seen["text"])["data"]]
+        return [each["id"] for each in json.loads(seen["text"])["data"]] if seen["status"] == 200 else None
     except (ValueError, KeyError, TypeError):
-        return False
+        return None
+
+
+def lists_model(seen: Json, model: str) -> bool:
+    return model in (models_in(seen) or [])
 
 
 def see_models(client: Client, model: str, times: int, deadline: float, pause: float) -> Json:
     """A list of models names ours, several times in a row: each of these requests goes to some pod of the pool."""
-    row, tries = 0, 0
+    row, tries, others = 0, 0, 0
     while True:
         seen = client.ask("/v1/models")
         tries += 1
         row = row + 1 if lists_model(seen, model) else 0
-        if row >= times or time.monotonic() > deadline:
+        others = others + 1 if models_in(seen) and not row else 0
+        if row >= times or others >= OTHER_MODELS or time.monotonic() > deadline:
             return {**seen, "text": seen["text"][:2000], "in_a_row": row, "tries": tries}
         if row == 0:
             time.sleep(pause)
@@ -142,37 +170,161 @@ def picker_metrics(urls: list[str], token_file: str, timeout: float) -> list[Jso
     return seen
 
 
-def run(settings: Json) -> Json:
-    client = Client(settings["url"], settings.get("host", ""), settings["request_timeout"])
-    model, pause = settings["model"], settings["pause"]
-    deadline = time.monotonic() + settings["served_timeout"]
-    metrics = (settings["picker_urls"], settings["token_file"], 10)
-    limits = {"max_tokens": settings["max_tokens"], "temperature": 0}
+def decisions(scrapes: list[Json]) -> float | None:
+    """How many decisions were counted, of whatever kind; None when that cannot be read."""
+    if not scrapes or any(each["status"] != 200 for each in scrapes):
+        return None
+    return sum(
+        float(line.rpartition(" ")[2]) for each in scrapes for line in each["text"].splitlines() if line[:1] != "#"
+    )
 
-    def generation(**body: object) -> bytes:
-        return json.dumps({"model": model, **limits, **body}).encode()
 
-    def prompt() -> str:
-        return fresh_prompt(settings["prompt_tokens"])
+class Orders:
+    """What the module tells by GET requests to this pod: only who knows its word is heard."""
 
-    result: Json = {"models": see_models(client, model, settings["models_in_a_row"], deadline, pause)}
-    if not lists_model(result["models"], model):
+    def __init__(self, port: int, word: str) -> None:
+        orders: queue.Queue[str] = queue.Queue()
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                given, _, order = self.path.strip("/").partition("/")
+                self.send_response(200 if given == word else 404)
+                self.send_header("content-length", "0")
+                self.end_headers()
+                if given == word:
+                    orders.put(order)
+
+            def log_message(self, *_: object) -> None:
+                """The log is for what was seen."""
+
+        self._orders = orders
+        server = ThreadingHTTPServer(("", port), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    def next(self, timeout: float) -> str:
+        try:
+            return self._orders.get(timeout=timeout)
+        except queue.Empty:
+            return "end"
+
+
+class Probe:
+    """All that is asked."""
+
+    def __init__(self, settings: Json) -> None:
+        self.settings = settings
+        self.client = Client(settings["url"], settings.get("host", ""), settings["request_timeout"])
+        self.model, self.pause = settings["model"], settings["pause"]
+        self.deadline = time.monotonic() + settings["served_timeout"]
+        self.asked: list[tuple[bytes, Json]] = []
+
+    def body(self, **fields: object) -> bytes:
+        limits = {"max_tokens": self.settings["max_tokens"], "temperature": 0}
+        return json.dumps({"model": self.model, **limits, **fields}).encode()
+
+    def prompt(self) -> str:
+        return fresh_prompt(self.settings["prompt_tokens"])
+
+    def picker(self) -> list[Json]:
+        return picker_metrics(self.settings["picker_urls"], self.settings["token_file"], 10)
+
+    def served(self, path: str, body: bytes) -> Json:
+        return self.client.until_served(path, body, self.deadline, self.pause)
+
+    def smoke(self) -> Json:
+        """Whether answers are answers."""
+        seen = see_models(self.client, self.model, self.settings["models_in_a_row"], self.deadline, self.pause)
+        result: Json = {"part": "smoke", "models": seen}
+        if not lists_model(seen, self.model):
+            return result
+        result["warm_up"] = self.warm_up()
+        result["completion"] = self.served("/v1/completions", self.body(prompt=self.prompt()))
+        chat = self.body(messages=[{"role": "user", "content": self.prompt()}])
+        result["chat"] = self.served("/v1/chat/completions", chat)
+        stream = self.body(prompt=self.prompt(), stream=True, stream_options={"include_usage": True})
+        result["stream"] = as_stream(self.served("/v1/completions", stream))
+        unknown = json.dumps({"model": "no-such-model", "prompt": "Hello", "max_tokens": 1}).encode()
+        result["unknown_model"] = self.client.ask("/v1/completions", unknown)
+        result["broken_json"] = self.client.ask("/v1/completions", b'{"model": ')
+        for name in ("completion", "chat", "unknown_model", "broken_json"):
+            result[name]["text"] = result[name]["text"][:4000]
         return result
-    result["picker_before"] = picker_metrics(*metrics)
-    result["completion"] = client.until_served("/v1/completions", generation(prompt=prompt()), deadline, pause)
-    chat = generation(messages=[{"role": "user", "content": prompt()}])
-    result["chat"] = client.until_served("/v1/chat/completions", chat, deadline, pause)
-    stream = generation(prompt=prompt(), stream=True, stream_options={"include_usage": True})
-    result["stream"] = as_stream(client.until_served("/v1/completions", stream, deadline, pause))
-    unknown = json.dumps({"model": "no-such-model", "prompt": "Hello", **limits}).encode()
-    result["unknown_model"] = client.ask("/v1/completions", unknown)
-    result["broken_json"] = client.ask("/v1/completions", b'{"model": ')
-    for name in ("completion", "chat", "unknown_model", "broken_json"):
-        result[name]["text"] = result[name]["text"][:4000]
-    result["picker_after"] = picker_metrics(*metrics)
-    return result
+
+    def warm_up(self) -> Json:
+        """Ask until the endpoint picker decides, and tell how long that took.
+
+        Its pod is ready a moment before it listens, and meanwhile a pool that fails open lets requests go to any pod.
+        """
+        began, tries = time.monotonic(), 0
+        known = decisions(self.picker())
+        end = self.deadline
+        while True:
+            tries += 1
+            seen = self.client.ask("/v1/completions", self.body(prompt=self.prompt()))
+            now = decisions(self.picker())
+            decided = now is None or now > (known or 0)
+            if seen["status"] == 200:
+                end = min(end, time.monotonic() + PICKER_GRACE)
+            if (decided and not passes(seen)) or time.monotonic() > end:
+                return {"tries": tries, "seconds": round(time.monotonic() - began, 1), "decided": bool(decided and now)}
+            time.sleep(self.pause)
+
+    def proof(self) -> Json:
+        """Fresh prompts, some at once, with the endpoint picker's counters around them."""
+        bodies = [self.body(prompt=self.prompt()) for _ in range(self.settings["prompts"])]
+        before = self.picker()
+        with ThreadPoolExecutor(self.settings["at_once"]) as pool:
+            self.asked = list(pool.map(lambda body: (body, self.client.ask("/v1/completions", body)), bodies))
+        after = self.picker()
+        asked = [as_asked(answer) for _, answer in self.asked]
+        return {"part": "proof", "picker_before": before, "picker_after": after, "asked": asked}
+
+    def compare(self) -> Json:
+        """Some of these prompts again, by decode pods alone."""
+        urls, seen = self.settings["decode_urls"], []
+        mine = [(body, answer) for body, answer in self.asked if answer["status"] == 200][: self.settings["compare"]]
+        for number, (body, answer) in enumerate(mine if urls else []):
+            url = urls[number % len(urls)]
+            again = Client(url, "", self.settings["request_timeout"]).ask("/v1/completions", body)
+            same = again["status"] == 200 and text_of(again) == text_of(answer)
+            said = again["text"][:200] if again["status"] != 200 else ""
+            seen.append({"url": url, "status": again["status"], "same": same, "said": said})
+        return {"part": "compare", "answers": seen}
+
+    def run(self) -> None:
+        smoke = self.smoke()
+        if "completion" not in smoke:
+            say({**smoke, "over": True})
+            return
+        orders = Orders(self.settings["port"], self.settings["word"])
+        say(smoke)
+        while (order := orders.next(self.settings["order_timeout"])) in ("proof", "compare"):
+            say(self.proof() if order == "proof" else self.compare())
+
+
+def text_of(seen: Json) -> str:
+    try:
+        return str(json.loads(seen["text"])["choices"][0]["text"])
+    except (ValueError, KeyError, IndexError, TypeError):
+        return ""
+
+
+def as_asked(seen: Json) -> Json:
+    """One prompt of the proof, in short."""
+    try:
+        body = json.loads(seen["text"])
+        tokens, offers = int(body["usage"]["prompt_tokens"]), bool(body.get("kv_transfer_params"))
+    except (ValueError, KeyError, TypeError):
+        tokens, offers = 0, False
+    said = " ".join(seen["text"].split())[:200] if seen["status"] != 200 else ""
+    return {"status": seen["status"], "prompt_tokens": tokens, "seconds": seen["seconds"], "offers_blocks": offers,
+            "said": said}  # fmt: skip
+
+
+def say(part: Json) -> None:
+    print(MARK + json.dumps(part), flush=True)
 
 
 if __name__ == "__main__":
-    print(MARK + json.dumps(run(json.loads(os.environ["PROBE_SETTINGS"]))), flush=True)
+    Probe(json.loads(os.environ["PROBE_SETTINGS"])).run()
     sys.exit(0)

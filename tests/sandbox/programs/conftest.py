@@ -4,12 +4,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from .model_servers import Fleet, Pair, start_pair
+
+COLLECTIONS = Path(__file__).resolve().parents[3] / ".ansible" / "collections"
+if str(COLLECTIONS) not in sys.path:
+    sys.path.insert(0, str(COLLECTIONS))
 
 
 @pytest.fixture

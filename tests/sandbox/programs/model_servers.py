@@ -81,11 +81,22 @@ class ModelServer:
     port: int
     process: subprocess.Popen[bytes]
     log: Path
+    arguments: Sequence[str] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    def scrape(self) -> str:
+        return call(self.port, "/metrics").text
+
+    def pod(self) -> dict[str, Any]:
+        """What the pod's object would be: its address is the pod's own there."""
+        env = [{"name": name, "value": value} for name, value in self.env.items() if name != "VLLM_HOST_IP"]
+        ports = [{"name": "vllm", "containerPort": self.port}]
+        return {"spec": {"containers": [{"name": "vllm", "args": list(self.arguments), "env": env, "ports": ports}]}}
 
     def metrics(self) -> dict[str, float]:
         """Every sample, its labels in order of the alphabet, without those that all have."""
         found: dict[str, float] = {}
-        for line in call(self.port, "/metrics").text.splitlines():
+        for line in self.scrape().splitlines():
             match = re.fullmatch(r"(vllm:\w+)(?:\{(.*)\})? (\S+)", line)
             if match:
                 labels = dict(re.findall(r'(\w+)="([^"]*)"', match[2] or ""))
@@ -118,7 +129,7 @@ class Fleet:
         log = self.folder / f"vllm-{port}.log"
         arguments = [model, "--port", str(port), "--max-model-len=4096", "--tensor-parallel-size=4", *options]
         process = self._start([str(VLLM), "serve", *arguments], log, environment(self.folder.parent / "parsed", **env))
-        return ModelServer(port, process, log)
+        return ModelServer(port, process, log, arguments, env)
 
     def sidecar(self, decode: ModelServer) -> int:
         port = free_port()

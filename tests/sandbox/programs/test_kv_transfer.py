@@ -1,9 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright (c) 2026, the llm_d.gke contributors
-"""Prefill and decode: what moves in a right deployment, and what each wrong setting looks like from outside.
+"""Prefill and decode: what moves in a right deployment, what each wrong setting looks like from outside, and that
+verify names it.
 
-One test a row of what goes wrong in deployments. Two rows are not here: a sidecar of v0.5 (502 instead of the silent
-fall-back) and one of v0.10 (unknown flag), which are other programs than the pinned one.
+One test a row of what goes wrong in deployments, as far as the pinned model server and sidecar can show it. Not here:
+
+* a sidecar of v0.5 (502 instead of the silent fall-back) and one of v0.10 (unknown flag) are other programs than the
+  pinned one; what verify says of either is in the unit tests;
+* an image without counters of the transfer is another vLLM: unit tests too;
+* what the endpoint picker, Kubernetes or helm refuses (threshold, Secret, selector, chart values) is in the tests of
+  the charts, of the cluster, and in tests/integration/playbooks/test_verify.py.
 """
 
 from __future__ import annotations
@@ -12,8 +18,10 @@ import time
 from collections.abc import Sequence
 
 import pytest
+from ansible_collections.llm_d.gke.plugins.module_utils._verify_kv import Judgement, checks, judge
 
-from .model_servers import BLOCK, MODEL, Fleet, ModelServer, Pair, call, free_port, kv_config, start_pair
+from .model_servers import BLOCK, MODEL, Answer, Fleet, ModelServer, Pair, call, free_port, kv_config, start_pair
+from .watching import watch
 
 EXTERNAL = "vllm:prompt_tokens_by_source_total{source=external_kv_transfer}"
 COMPUTED = "vllm:prompt_tokens_by_source_total{source=local_compute}"
@@ -35,6 +43,29 @@ def _until(server: ModelServer, name: str, value: float, seconds: float = 10) ->
             return
         time.sleep(0.1)
     raise AssertionError(f"{name} is {server.metrics()[name]}, not {value}")
+
+
+def _failing(judgement: Judgement) -> set[str]:
+    return {check.name for check in checks(judgement, ["proved"]) if not check.passed}
+
+
+def test_verify_proves_that_kv_moves(pair: Pair) -> None:
+    judgement = judge(watch(pair, prompts=6, tokens=520))
+    assert (judgement.verdict, _failing(judgement)) == ("proved", set())
+    told = judgement.as_dict()
+    assert (told["external_tokens"], told["transfers"], told["failed_transfers"]) == (6 * 512, 6, 0)
+    assert told["megabytes"] == 6 * 512 / 4 and told["held_requests"] == 0
+    assert told["transfer_ms_mean"] > 0 and told["transfer_ms_p90"] > 0
+
+
+def test_verify_names_traffic_of_others(pair: Pair) -> None:
+    def with_another(nonce: str) -> Answer:
+        pair.ask(300, f"another-{nonce}")
+        return pair.ask(300, nonce)
+
+    judgement = judge(watch(pair, ask=with_another))
+    assert (judgement.verdict, judgement.cause) == ("inconclusive", "other_traffic")
+    assert "decode pods counted 6 requests, 3 were ours" in judgement.ran_away
 
 
 def test_kv_moves_from_prefill_to_decode(pair: Pair) -> None:
@@ -73,6 +104,8 @@ def test_a_prompt_shorter_than_a_block_moves_nothing(pair: Pair) -> None:
     assert pair.ask(BLOCK - 1, "short").status == 200
     assert _growth(pair.prefill, prefill, [BY_LENGTH]) == [1]
     assert _growth(pair.decode, decode, [EXTERNAL, TRANSFERS, FAILED]) == [0, 0, 0]
+    judgement = judge(watch(pair, tokens=BLOCK - 1))
+    assert (judgement.verdict, judgement.cause) == ("not_disaggregated", "short_prompts")
 
 
 def test_a_prompt_that_decode_has_already_is_not_pulled_again(pair: Pair) -> None:
@@ -102,16 +135,27 @@ def _config(value: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("prefill", "decode", "decode_offers"),
+    ("prefill", "decode", "decode_offers", "cause", "untold"),
     [
-        pytest.param([], _config(kv_config("kv_both")), True, id="decode-is-kv_both"),
-        pytest.param([], _config(kv_config("kv_producer")), True, id="both-producers"),
-        pytest.param(_config(kv_config("kv_consumer")), [], False, id="prefill-is-kv_consumer"),
-        pytest.param(_config(""), _config(""), False, id="empty-configuration"),
+        pytest.param(
+            *([], _config(kv_config("kv_both")), True, "decode_is_producer", "decode_is_producer"),
+            id="decode-is-kv_both",
+        ),
+        pytest.param(
+            *([], _config(kv_config("kv_producer")), True, "decode_is_producer", "decode_is_producer"),
+            id="both-producers",
+        ),
+        pytest.param(
+            *(_config(kv_config("kv_consumer")), [], False, "prefill_is_consumer", "prefill_offers_nothing"),
+            id="prefill-is-kv_consumer",
+        ),
+        pytest.param(*(_config(""), _config(""), False, "no_connector", "nothing_moved"), id="empty-configuration"),
+        pytest.param(*([], _config(""), False, "no_connector", "no_connector"), id="empty-on-decode"),
+        pytest.param(*(_config(""), [], False, "no_connector", "no_connector"), id="empty-on-prefill"),
     ],
 )
 def test_wrong_roles_answer_right_and_move_nothing(
-    fleet: Fleet, prefill: Sequence[str], decode: Sequence[str], decode_offers: bool
+    fleet: Fleet, prefill: Sequence[str], decode: Sequence[str], decode_offers: bool, cause: str, untold: str
 ) -> None:
     # A producer's side channel takes its port on all addresses; two pods have two.
     pair = start_pair(fleet, prefill, decode, decode_env={"TPU_SIDE_CHANNEL_PORT": str(free_port())})
@@ -127,6 +171,10 @@ def test_wrong_roles_answer_right_and_move_nothing(
         assert (after[WAITING_PULL], pair.prefill.metrics()[WAITING_PULL]) == (1, 1)
     else:
         assert params is None
+    # Verify names it, by what the pods were told; and by their counters alone, as closely as these can tell.
+    for told, name in ((True, cause), (False, untold)):
+        judgement = judge(watch(pair, told=told))
+        assert (judgement.verdict, judgement.cause) == ("not_disaggregated", name), judgement
 
 
 def test_without_a_connector_there_are_no_counters_of_it(fleet: Fleet) -> None:
@@ -143,6 +191,9 @@ def test_different_block_sizes_hang_until_the_time_out(fleet: Fleet) -> None:
     assert pair.decode.metrics()[EXTERNAL] == 0
     sizes = [name for server in (pair.prefill, pair.decode) for name in server.metrics() if "cache_config" in name]
     assert "block_size=128" in sizes[0] and "block_size=64" in sizes[1]
+    for told in (True, False):
+        judgement = judge(watch(pair, told=told))
+        assert (judgement.verdict, judgement.cause) == ("not_disaggregated", "block_sizes_differ")
 
 
 def test_different_tensor_parallelism_hangs_until_the_time_out(fleet: Fleet) -> None:
@@ -150,6 +201,9 @@ def test_different_tensor_parallelism_hangs_until_the_time_out(fleet: Fleet) -> 
     answer = pair.ask(300, "shapes")
     assert answer.status == 500 and answer.seconds >= 2
     assert "tensor_parallel" in pair.decode.log.read_text()
+    judgement = judge(watch(pair))
+    assert (judgement.verdict, judgement.cause) == ("not_disaggregated", "tensor_parallel_differs")
+    assert "fresh prompts answered" in _failing(judgement)
 
 
 def test_different_side_channels_leave_blocks_to_the_time_out(fleet: Fleet) -> None:
@@ -160,6 +214,10 @@ def test_different_side_channels_leave_blocks_to_the_time_out(fleet: Fleet) -> N
     assert pair.prefill.metrics()["vllm:kv_cache_usage_perc"] > 0
     _until(pair.prefill, WAITING_PULL, 0)
     assert "KV transfer timeout" in pair.prefill.log.read_text()
+    judgement = judge(watch(pair))
+    assert (judgement.verdict, _failing(judgement)) == ("proved", {"fetched blocks given free"})
+    (check,) = [check for check in checks(judgement, ["proved"]) if not check.passed]
+    assert "TPU_SIDE_CHANNEL_PORT differs" in check.remedy
 
 
 def test_an_unreachable_transfer_port_fails_after_the_time_out(pair: Pair) -> None:
@@ -170,6 +228,22 @@ def test_an_unreachable_transfer_port_fails_after_the_time_out(pair: Pair) -> No
     assert answer.status == 500 and answer.seconds >= 2
     error = "vllm:request_success_total{finished_reason=error}"
     assert _growth(pair.decode, before, [FAILED, error, EXTERNAL]) == [1, 1, 0]
+    # vLLM counts hits when it admits a request, before anything came.
+    assert _growth(pair.decode, before, ["vllm:external_prefix_cache_hits_total"]) == [256]
+
+
+def test_verify_names_a_cut_transfer_path(pair: Pair) -> None:
+    def cut(nonce: str) -> Answer:
+        prompt = f"{nonce} " + "word " * 299
+        body = {"model": MODEL, "prompt": prompt, "max_tokens": 1, "temperature": 0}
+        params = call(pair.prefill.port, "/v1/completions", body).json["kv_transfer_params"]
+        away = {**params, "remote_port": str(free_port())}
+        return call(pair.decode.port, "/v1/completions", {**body, "max_tokens": 4, "kv_transfer_params": away})
+
+    judgement = judge(watch(pair, ask=cut))
+    assert (judgement.verdict, judgement.cause) == ("not_disaggregated", "transfer_path")
+    assert "could not fetch them from port" in judgement.explanation
+    _until(pair.prefill, WAITING_PULL, 0)
 
 
 def test_prefill_on_another_port_is_a_silent_fall_back_to_decode(pair: Pair) -> None:
@@ -179,3 +253,10 @@ def test_prefill_on_another_port_is_a_silent_fall_back_to_decode(pair: Pair) -> 
     assert call(pair.sidecar, "/v1/completions", body, nobody).status == 200
     assert _growth(pair.prefill, before[0], [BY_LENGTH]) == [0]
     assert _growth(pair.decode, before[1], [EXTERNAL, COMPUTED]) == [0, 300]
+
+    def elsewhere(nonce: str) -> Answer:
+        return call(pair.sidecar, "/v1/completions", {**body, "prompt": f"{nonce} " * 300}, nobody)
+
+    judgement = judge(watch(pair, ask=elsewhere))
+    assert (judgement.verdict, judgement.cause) == ("not_disaggregated", "prefill_unreachable")
+    assert "silently do all the work" in judgement.explanation

@@ -8,7 +8,7 @@ import copy
 from typing import Any
 
 import pytest
-from ansible_collections.llm_d.gke.plugins.module_utils._verify import gateway_url, wait_ready
+from ansible_collections.llm_d.gke.plugins.module_utils._verify import Names, Observer, gateway_url, wait_ready
 from ansible_collections.llm_d.gke.plugins.module_utils._verify_pods import cause, is_ready, troubles
 from ansible_collections.llm_d.gke.plugins.module_utils._verify_ready import Check, Readings, judge, summary
 
@@ -69,7 +69,16 @@ def deployment(replicas: int, generation: int = 1, observed: int = 1, **status: 
 
 
 def node(chips: str = "4", ready: str = "True") -> dict[str, Any]:
-    return {"status": {"conditions": [{"type": "Ready", "status": ready}], "allocatable": {"google.com/tpu": chips}}}
+    status = {"conditions": [{"type": "Ready", "status": ready}], "allocatable": {"google.com/tpu": chips}}
+    return {"metadata": {"name": "node-1"}, "status": status}
+
+
+def policy(generation: int = 1, **values: str) -> dict[str, Any]:
+    return {
+        "kind": "X",
+        "metadata": {"name": "x", "generation": generation},
+        "status": {"conditions": conditions(**values)},
+    }
 
 
 def readings() -> Readings:
@@ -78,7 +87,7 @@ def readings() -> Readings:
         gateway_class={"status": {"conditions": conditions(Accepted="True")}},
         route=attached("HTTPRoute", Accepted="True", ResolvedRefs="True"),
         pool=attached("InferencePool", Accepted="True", ResolvedRefs="True"),
-        policies=[{"kind": "GCPBackendPolicy", "status": {"conditions": conditions(Attached="True")}}, {"kind": "X"}],
+        policies={"GCPBackendPolicy": policy(Attached="True"), "HealthCheckPolicy": policy()},
         nodes=[node()] * 2,
         deployments={"endpoint picker": deployment(1), "prefill": deployment(1), "decode": deployment(1)},
         pods={"endpoint picker": [pod()], "prefill": [pod()], "decode": [pod(sidecar=True)]},
@@ -118,11 +127,27 @@ def test_ready() -> None:
         ("pool", attached("InferencePool", Accepted="False"), "pool", "not Accepted (Because: so)"),
         (
             "policies",
-            [{"kind": "GCPBackendPolicy", "status": {"conditions": conditions(Attached="False")}}],
+            {"GCPBackendPolicy": policy(Attached="False")},
             "policies",
-            "not",
+            "GCPBackendPolicy: not Attached (Because: so)",
         ),
-        ("nodes", [node(), node(ready="False")], "TPU nodes", "4 chips on 1 ready nodes of 2"),
+        ("policies", {"HealthCheckPolicy": None}, "policies", "HealthCheckPolicy: it is not there"),
+        ("policies", {"HealthCheckPolicy": policy(2, Attached="True")}, "policies", "HealthCheckPolicy: Attached"),
+        ("pool", attached("InferencePool", Accepted="True"), "pool", "ResolvedRefs not said yet"),
+        (
+            "pool",
+            attached("InferencePool", Accepted="True", ResolvedRefs="False"),
+            "pool",
+            "not ResolvedRefs (Because: so)",
+        ),
+        (
+            "gateway",
+            gateway(listeners=[{"name": "default", "attachedRoutes": 1, "conditions": conditions(Programmed="False")}]),
+            "gateway",
+            "listener default: not Programmed (Because: so)",
+        ),
+        ("nodes", [node(), node("0")], "TPU nodes", "node-1 has no chips yet"),
+        ("nodes", [node(), node(ready="False")], "TPU nodes", "4 chips on 1 ready nodes of 2; node-1 is not ready"),
     ],
 )
 def test_what_is_not_ready_is_named(field: str, value: Any, name: str, said: str) -> None:
@@ -154,6 +179,74 @@ def test_a_deployment_is_ready_as_it_is_now(changed: Any) -> None:
     found = readings()
     found.deployments = {**found.deployments, "decode": changed}
     assert set(lacking(found)) == {"decode pods"}
+
+
+def test_a_deployment_that_may_make_no_pods_says_why() -> None:
+    refused = deployment(1, availableReplicas=0)
+    message = 'pods "x" is forbidden: exceeded quota: chips'
+    refused["status"]["conditions"] = [
+        {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message}
+    ]
+    found = readings()
+    found.deployments = {**found.deployments, "decode": refused}
+    actual = lacking(found)["decode pods"].actual
+    assert f"no pod is made (FailedCreate: {message})" in actual
+    assert "ResourceQuota" in cause([actual])
+
+
+class Events:
+    """As much of an API server as explaining needs."""
+
+    def __init__(self, log: str, *events: dict[str, str]) -> None:
+        self.log, self.events = log, list(events)
+
+    def find(self, api_version: str, kind: str, namespace: str, fields: str) -> list[dict[str, str]]:
+        return [each for each in self.events if f"involvedObject.name={each['of']}" == fields]
+
+    def pod_log(self, *_: Any, **__: Any) -> str:
+        return self.log
+
+
+def explain(found: Readings, *events: dict[str, str], log: str = "") -> list[str]:
+    names = Names("n", "gateway", "route", "pool", "epp", "prefill", "decode", {}, 8)
+    return Observer(Events(log, *events), names).explain(found, judge(found, 8))  # type: ignore[arg-type]
+
+
+def test_a_gateway_without_an_address_is_explained_by_its_events() -> None:
+    found = readings()
+    found.gateway = gateway(addresses=[])
+    message = "failed: An active proxy-only subnetwork is required in the same region and VPC"
+    events = [
+        {"of": GATEWAY, "type": "Warning", "reason": "SYNC", "message": message, "lastTimestamp": "2"},
+        {"of": GATEWAY, "type": "Normal", "reason": "ADD", "message": "fine", "lastTimestamp": "3"},
+        {"of": "other", "type": "Warning", "reason": "X", "message": "of another", "lastTimestamp": "4"},
+    ]
+    said = explain(found, *events)
+    assert "address none yet" in said[0]
+    assert said[1] == f"  event: SYNC: {message}"
+    assert said[2].startswith("  likely cause: The region has no proxy-only subnetwork")
+
+
+@pytest.mark.parametrize(
+    ("log", "behind"),
+    [
+        ("vllm serve: error: argument --kv-transfer-config: Invalid JSON", "kv_producer on prefill"),
+        ("ValueError: Please specify kv_role when kv_connector is set", "kv_producer on prefill"),
+        ("ValueError: Unsupported kv_connector 'X' for the TPU platform", "kv_producer on prefill"),
+        ("vllm: error: unrecognized arguments: --no-such-option", "does not take the arguments"),
+        ("unknown flag: --connector", "sidecar is too new"),
+        ("RESOURCE_EXHAUSTED: Error allocating device buffer", "does not fit into the memory"),
+        ("ValueError: To serve at least one request with the model's max seq len (8192)", "no room for one request"),
+        ("max_model_len (50000) is greater than the derived max_model_len", "longer than the model's"),
+        ("huggingface_hub: 401 Client Error: Unauthorized for url", "Hugging Face refuses"),
+        ("OSError: [Errno 98] Address already in use", "want the same port"),
+    ],
+)
+def test_a_crash_is_explained_by_the_last_lines_of_its_log(log: str, behind: str) -> None:
+    crashed = waiting("CrashLoopBackOff", "back-off", lastState={"terminated": {"reason": "Error", "exitCode": 2}})
+    said = explain(not_ready(crashed), log=f"starting\n{log}\n")
+    assert f"  log of vllm: {log}" in said
+    assert behind in said[-1] and said[-1].startswith("  likely cause: ")
 
 
 def test_progressing_is_not_looked_at() -> None:

@@ -121,10 +121,14 @@ class Consumer:
         connector = self._connector
         return [await kv_wire.serve_blocks(connector.host, connector.transfer_port, lambda _: None)]
 
-    async def load(self, params: Mapping[str, Any], identities: Sequence[bytes], local_hits: int) -> int:
-        """Pull a prompt's full blocks, unless all are here; how many blocks came that were not here."""
-        if params.get("do_remote_prefill", True) is False or local_hits >= len(identities):
+    def planned(self, params: Mapping[str, Any] | None, identities: Sequence[bytes], local_hits: int) -> int:
+        """How many blocks will come that are not here; none when all are."""
+        if not params or params.get("do_remote_prefill", True) is False:
             return 0
+        return max(len(identities) - local_hits, 0)
+
+    async def load(self, params: Mapping[str, Any], identities: Sequence[bytes]) -> None:
+        """Pull all full blocks of a prompt, also those that are here."""
         self.being_pulled += 1
         try:
             await asyncio.wait_for(self._pull(params, identities), self._connector.pull_timeout)
@@ -136,7 +140,6 @@ class Consumer:
         finally:
             self.being_pulled -= 1
         self._tell_done(params)
-        return len(identities) - local_hits
 
     async def _pull(self, params: Mapping[str, Any], identities: Sequence[bytes]) -> None:
         number, host, port = int(params["uuid"]), str(params["remote_host"]), int(params["remote_port"])

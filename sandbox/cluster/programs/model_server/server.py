@@ -197,10 +197,14 @@ class ModelServer:
         # The last token is always computed: it is what the first answer token comes from.
         local = min(self._cache.hits(job.identities), (len(job.prompt) - 1) // size)
         params = job.call.body.get("kv_transfer_params")
-        if self.consumer and params and job.identities:
+        planned = self.consumer.planned(params, job.identities, local) if self.consumer else 0
+        if self.settings.connector:
+            # Counted when a request is admitted, whoever serves it, and whether or not the blocks come at last.
             self.metrics.external_queries.add(len(job.prompt) - local * size)
-            job.external = size * await self.consumer.load(params, job.identities, local)
-        job.local = local * size
+            self.metrics.external_hits.add(planned * size)
+        if self.consumer and params and planned:
+            await self.consumer.load(params, job.identities)
+        job.external, job.local = planned * size, local * size
 
     def _engine_body(self, job: _Job) -> dict[str, Any]:
         """What the simulator is asked for: the tokens of the answers, at the pace of this prompt."""
@@ -216,7 +220,6 @@ class ModelServer:
         self._cache.store(job.identities)
         self.metrics.prefix_queries.add(len(job.prompt))
         self.metrics.prefix_hits.add(job.local)
-        self.metrics.external_hits.add(job.external)
         self.metrics.prefilled(len(job.prompt), job.local, job.external)
 
     def _offer(self, job: _Job) -> bool:
