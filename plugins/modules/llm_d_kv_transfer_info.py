@@ -1,6 +1,7 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright (c) 2026, the llm_d.gke contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Whether saved counters show that KV blocks go from prefill to decode."""
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ DOCUMENTATION = r"""
 module: llm_d_kv_transfer_info
 short_description: Judge from saved counters whether KV blocks are handed over from prefill to decode
 version_added: 0.1.0
-author: The llm_d.gke contributors
+author: The llm_d.gke contributors (@llm-d)
 description:
   - Judges prompts and the counters before and after them, and names the cause when prefill and decode do not work
     together. It needs no cluster, only files.

@@ -187,14 +187,14 @@ class Orders:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                given, _, order = self.path.strip("/").partition("/")
+                given, _slash, order = self.path.strip("/").partition("/")
                 self.send_response(200 if given == word else 404)
                 self.send_header("content-length", "0")
                 self.end_headers()
                 if given == word:
                     orders.put(order)
 
-            def log_message(self, *_: object) -> None:
+            def log_message(self, *words: object) -> None:
                 """The log is for what was seen."""
 
         self._orders = orders
@@ -276,7 +276,7 @@ class Probe:
         with ThreadPoolExecutor(self.settings["at_once"]) as pool:
             self.asked = list(pool.map(lambda body: (body, self.client.ask("/v1/completions", body)), bodies))
         after = self.picker()
-        asked = [as_asked(answer) for _, answer in self.asked]
+        asked = [as_asked(answer) for _body, answer in self.asked]
         return {"part": "proof", "picker_before": before, "picker_after": after, "asked": asked}
 
     def compare(self) -> Json:

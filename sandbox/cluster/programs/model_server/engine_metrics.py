@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -95,6 +96,8 @@ class EngineMetrics:
         self.external_hits = counter(
             "external_prefix_cache_hits", "External prefix cache hits from KV connector, in number of cached tokens."
         )
+        counter("mm_cache_queries", "Multi-modal cache queries, in terms of number of queried items.")
+        counter("mm_cache_hits", "Multi-modal cache hits, in terms of number of cached items.")
         self.preemptions = counter("num_preemptions", "Cumulative number of preemption from the engine.")
         self.prompt_tokens = counter("prompt_tokens", "Number of prefill tokens processed.")
         self.by_source = counter("prompt_tokens_by_source", "Number of prompt tokens by source.", labelled=True)
@@ -141,6 +144,11 @@ class EngineMetrics:
             "Histogram of new KV tokens computed during prefill (excluding cached tokens).",
             sizes,
         )
+        # What every Python process with Prometheus' client tells.
+        self._process_start = Family(
+            "process_start_time_seconds", "gauge", "Start time of the process since unix epoch in seconds.", {}
+        )
+        self._process_start.set(time.time())
         if settings.connector:
             self._add_connector()
         self._start_at_zero()
@@ -226,7 +234,8 @@ class EngineMetrics:
         if self._settings.connector:
             self.being_pulled.set(state.being_pulled)
             self.waiting_pull.set(state.waiting_pull)
-        return "".join(f"{line}\n" for family in self._families for line in family.lines())
+        families = [*self._families, self._process_start]
+        return "".join(f"{line}\n" for family in families for line in family.lines())
 
     def _gauge(self, name: str, text: str) -> Family:
         return self._family(Family(f"vllm:{name}", "gauge", text, self._labels))
