@@ -30,7 +30,7 @@ def make_venv() -> None:
     # Not made elsewhere and renamed, as other things are: its programs carry its path.
     folder = VENV if own else cache_root() / f"venv-{wanted}"
     stamp = folder / ".ready"
-    with locked("venv"):
+    with locked(folder.name):
         if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
             _install(folder)
             stamp.write_text(wanted, encoding="utf-8")
