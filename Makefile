@@ -6,7 +6,7 @@ SANDBOX := .venv/bin/python -m sandbox
 ANSIBLE := .venv/bin/ansible-playbook
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
 
-.PHONY: help setup site benchmark teardown sandbox sandbox-env sandbox-down test lint unit integration molecule chaos
+.PHONY: help setup site benchmark teardown sandbox sandbox-env sandbox-down test lint docs sanity unit newest integration molecule chaos
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -32,14 +32,24 @@ sandbox-env: ## export lines for `eval`
 sandbox-down: ## stop the sandbox and everything it started
 	@test ! -x .venv/bin/python || $(SANDBOX) down
 
-test: lint unit chaos integration molecule ## all of it
+test: lint docs sanity unit newest chaos integration molecule ## all of it
 
-lint: setup ## style and types
+lint: setup ## style, types, documentation, changelog
 	ruff check .
 	ruff format --check .
 	mypy
 	yamllint --strict .
 	ansible-lint --offline
+	python -m tests.gates.docs check
+
+docs: setup ## pages of modules, roles and guides, in .cache/docs/html
+	python -m tests.gates.docs build
+
+sanity: setup ## ansible-test sanity
+	python -m tests.gates.ansible_test sanity
+
+newest: setup ## unit tests by ansible-test, and modules, with the newest ansible-core and Python
+	python -m tests.gates.newest
 
 unit: setup ## pure functions: seconds
 	python -m pytest tests/unit -q
@@ -48,8 +58,8 @@ unit: setup ## pure functions: seconds
 integration: setup ## modules, sandbox and playbooks, as people run them
 	python -m pytest tests/sandbox tests/integration -q -n 3 --dist loadfile
 
-molecule: setup ## the whole life cycle by molecule
-	molecule test
+molecule: setup ## the whole life cycle by molecule, and parts of it
+	molecule test --all
 
 SEEDS ?= 50
 SEED_START ?= 1
