@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import json
 import secrets
 import threading
@@ -181,18 +182,25 @@ class Auth:
             issuer, key_id, algorithm = claims["iss"], head.get("kid"), head["alg"]
         except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
             raise BadJwt("Invalid JWT: it is malformed.") from error
-        with self._lock:
-            key = self._keys.get(str(key_id))
-        if key is None or key.email != issuer or algorithm != "RS256":
+        if algorithm != "RS256" or not self._signed_by(
+            issuer, key_id, f"{head_part}.{claims_part}".encode(), signature
+        ):
             raise BadJwt("Invalid JWT Signature.")
-        try:
-            key.public.verify(signature, f"{head_part}.{claims_part}".encode(), padding.PKCS1v15(), hashes.SHA256())
-        except InvalidSignature as error:
-            raise BadJwt("Invalid JWT Signature.") from error
         self._check_times(*times)
         if claims.get("sub", issuer) != issuer:
             raise BadJwt("Invalid JWT: sub is not the issuer; the sandbox knows no domain-wide delegation.")
         return dict(claims)
+
+    def _signed_by(self, issuer: str, key_id: object, text: bytes, signature: bytes) -> bool:
+        """Whether it is signed with the account's key of that id; without an id (AWX leaves it out) with any of its."""
+        with self._lock:
+            named = list(self._keys.values()) if key_id is None else [self._keys.get(str(key_id))]
+        for key in named:
+            if key is not None and key.email == issuer:
+                with contextlib.suppress(InvalidSignature):
+                    key.public.verify(signature, text, padding.PKCS1v15(), hashes.SHA256())
+                    return True
+        return False
 
     @staticmethod
     def _check_times(issued: float, expires: float) -> None:

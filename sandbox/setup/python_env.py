@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the llm_d.gke contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The virtual environment, and this checkout as an installed collection beside kubernetes.core."""
+"""The virtual environment, and this checkout as an installed collection beside those it works with."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from .console import SetupError, run, say
 
 VENV = CHECKOUT / ".venv"
 COLLECTIONS = CHECKOUT / ".ansible" / "collections" / "ansible_collections"
-# The release of the package `ansible` that carries kubernetes.core for machines that cannot reach Galaxy.
+# The release of the package `ansible` that carries collections for machines that cannot reach Galaxy, and awx.awx, for
+# the tests, in the version of AWX's last release; later ones carry it no more.
 _BUNDLE = "12.3.0"
+_BUNDLED = ("kubernetes/core", "awx/awx")
 _REMEDY = "See above; a package index that does not answer is the usual reason. Run make again: it goes on from here."
 
 
@@ -54,10 +56,11 @@ def _install(folder: Path) -> None:
 
 
 def make_collections() -> None:
-    """The checkout as ``llm_d.gke``, and kubernetes.core from Galaxy or, out of its reach, from the package index."""
+    """The checkout as ``llm_d.gke``; awx.awx; and kubernetes.core from Galaxy or, out of its reach, from the package
+    index."""
     link(CHECKOUT, COLLECTIONS / "llm_d" / "gke")
-    place = COLLECTIONS / "kubernetes" / "core"
-    if (place / "MANIFEST.json").exists():
+    _link_bundled("awx/awx")
+    if (COLLECTIONS / "kubernetes" / "core" / "MANIFEST.json").exists():
         return
     say("collection kubernetes.core")
     galaxy = [
@@ -68,7 +71,11 @@ def make_collections() -> None:
         run(galaxy, step="ansible-galaxy", remedy="", cwd=CHECKOUT)
     except SetupError:
         say("  Galaxy is out of reach: taking it from the Python package `ansible`")
-        link(made_once("kubernetes.core", _BUNDLE, _from_bundle) / "kubernetes" / "core", place)
+        _link_bundled("kubernetes/core")
+
+
+def _link_bundled(name: str) -> None:
+    link(made_once("collections", _BUNDLE, _from_bundle) / name, COLLECTIONS / name)
 
 
 def _from_bundle(folder: Path) -> None:
@@ -76,14 +83,14 @@ def _from_bundle(folder: Path) -> None:
     run(
         [VENV / "bin" / "python", "-m", "pip", "download", "--disable-pip-version-check", "--no-deps",
          "--only-binary=:all:", "--python-version=3.12", "--dest", download, f"ansible=={_BUNDLE}"],
-        step="download of kubernetes.core",
+        step="download of collections",
         remedy=_REMEDY,
     )  # fmt: skip
     wheel = next(download.glob("ansible-*.whl"))
-    prefix = "ansible_collections/kubernetes/"
+    prefixes = tuple(f"ansible_collections/{name}/" for name in _BUNDLED)
     with zipfile.ZipFile(wheel) as archive:
         for name in archive.namelist():
-            if name.startswith(prefix) and not name.endswith("/"):
+            if name.startswith(prefixes) and not name.endswith("/"):
                 target = folder / name.removeprefix("ansible_collections/")
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(archive.read(name))

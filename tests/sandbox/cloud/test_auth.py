@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 import pytest
 from google.auth import jwt
 from google.auth.crypt import RSASigner
+from google.auth.exceptions import RefreshError
 from google.auth.transport.requests import Request as AuthRequest
 from google.oauth2 import service_account
 
@@ -66,6 +67,21 @@ def test_google_auth_exchanges_the_key_for_a_token(anonymous: Client, key: dict[
     credentials = service_account.Credentials.from_service_account_info(info, scopes=[CLOUD])
     credentials.refresh(AuthRequest())
     assert call_with(anonymous, credentials.token).status == 200
+
+
+def test_a_key_without_its_id_serves_as_well(anonymous: Client, key: dict[str, Any]) -> None:
+    """AWX writes a key file of five fields, and the id is not among them."""
+    shown = ("type", "private_key", "client_email")
+    info = {**{name: key[name] for name in shown}, "project_id": PROJECT, "token_uri": f"{anonymous.base}/token"}
+    credentials = service_account.Credentials.from_service_account_info(info, scopes=[CLOUD])
+    credentials.refresh(AuthRequest())
+    assert call_with(anonymous, credentials.token).status == 200
+    forged = {**anonymous.cloud.auth.create_key("other@example.com", PROJECT), "client_email": EMAIL}
+    stolen = service_account.Credentials.from_service_account_info(
+        {**info, "private_key": forged["private_key"]}, scopes=[CLOUD]
+    )
+    with pytest.raises(RefreshError, match="Invalid JWT Signature"):
+        stolen.refresh(AuthRequest())
 
 
 def test_self_signed_jwt_with_audience_or_scope(anonymous: Client, key: dict[str, Any]) -> None:
