@@ -100,6 +100,7 @@ class RunningCloud:
             "container": f"v1/projects/{project}/locations/-/clusters",
             "iam": f"v1/projects/{project}/serviceAccounts",
             "cloudresourcemanager": f"v1/projects/{project}",
+            "cloudbilling": f"v1/projects/{project}/billingInfo",
         }
         for probe in (probes[name] for name in services if name in probes):
             self.eventually(partial(self._answers, probe))

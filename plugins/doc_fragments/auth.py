@@ -87,6 +87,12 @@ options:
       cloudresourcemanager:
         description: The Resource Manager API.
         type: str
+      cloudbilling:
+        description: The Cloud Billing API. Falls back to O(endpoints.cloudresourcemanager).
+        type: str
+      cloudquotas:
+        description: The Cloud Quotas API. Falls back to O(endpoints.serviceusage).
+        type: str
       token:
         description:
           - The service that exchanges a key for a token. Falls back to E(CLOUDSDK_AUTH_TOKEN_HOST).

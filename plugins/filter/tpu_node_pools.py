@@ -33,10 +33,14 @@ options:
   capacity:
     description: Where the TPUs come from.
     type: str
-    choices: [reservation, on_demand, spot]
+    choices: [reservation, any_reservation, on_demand, spot, flex_start, queued]
     required: true
   reservation:
     description: Name of the reservation.
+    type: str
+    default: ""
+  max_run_duration:
+    description: How long nodes of V(flex_start) and V(queued) may run, such as V(86400s).
     type: str
     default: ""
   disk_size_gb:
@@ -45,6 +49,10 @@ options:
     required: true
   labels:
     description: Kubernetes labels of the nodes.
+    type: dict
+    default: {}
+  resource_labels:
+    description: Labels of the machines in Google Cloud.
     type: dict
     default: {}
   overrides:

@@ -58,6 +58,10 @@ _raw:
       description: What is wrong; empty when all is well.
       type: list
       elements: str
+    checks:
+      description: The same findings in the form of the reports, each with C(severity).
+      type: list
+      elements: dict
     lines:
       description: For a person to read.
       type: list
@@ -73,6 +77,7 @@ from ansible.plugins.lookup import LookupBase
 
 from ..module_utils._auth import resolve_identity
 from ..module_utils._errors import GcpError
+from ..module_utils._findings import error
 from ..plugin_utils._identity import owner_of
 from ..plugin_utils._world import effective_endpoints, endpoint_lines, mixtures
 
@@ -91,15 +96,29 @@ def look(project: str, options: Mapping[str, Any], auth: Mapping[str, Any]) -> d
         endpoints = effective_endpoints(options, os.environ, token_in_use=identity.kind != "accesstoken")
     except GcpError as error:
         message = str(error.as_result()["msg"])
-        return {"project": project, "identity": "", "endpoints": {}, "findings": [message], "lines": [message]}
+        return {
+            "project": project,
+            "identity": "",
+            "endpoints": {},
+            "findings": [message],
+            "checks": _checks([message]),
+            "lines": [message],
+        }
     owner = owner_of(identity, os.environ, _read_text)
+    findings = [finding for finding in (owner.finding, *mixtures(project, endpoints, os.environ)) if finding]
     return {
         "project": project,
         "identity": owner.name,
         "endpoints": {endpoint.api: endpoint.url for endpoint in endpoints},
-        "findings": [finding for finding in (owner.finding, *mixtures(project, endpoints, os.environ)) if finding],
+        "findings": findings,
+        "checks": _checks(findings),
         "lines": [f"project    {project or '(none)'}", f"identity   {owner.name}", *endpoint_lines(endpoints)],
     }
+
+
+def _checks(findings: Sequence[str]) -> list[dict[str, Any]]:
+    needed = "credentials that can be read, and endpoints of one world"
+    return [error("settings: credentials and endpoints", needed, finding, "").as_dict() for finding in findings]
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible has no types

@@ -26,7 +26,11 @@ APIS = {
     "storage": "https://storage.googleapis.com",
     "serviceusage": "https://serviceusage.googleapis.com",
     "cloudresourcemanager": "https://cloudresourcemanager.googleapis.com",
+    "cloudbilling": "https://cloudbilling.googleapis.com",
+    "cloudquotas": "https://cloudquotas.googleapis.com",
 }
+# Who moved the one has moved the other, too, unless he says otherwise: nothing of one world goes to another.
+FOLLOWS = {"iamcredentials": "iam", "cloudbilling": "cloudresourcemanager", "cloudquotas": "serviceusage"}
 # What an override carries behind the host, in gcloud's own convention; our request paths begin with it.
 OVERRIDE_SUFFIX = {"compute": "/compute/v1", "storage": "/storage/v1"}
 
@@ -63,9 +67,8 @@ def resolve_endpoints(params: Mapping[str, Any], environ: Mapping[str, str]) -> 
     bases = {}
     for api, default in APIS.items():
         value = given.get(api) or environ.get(f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{api.upper()}") or ""
-        if not value and api == "iamcredentials":
-            # Whoever moved IAM has moved the API that mints tokens for it, too.
-            value = given.get("iam") or environ.get("CLOUDSDK_API_ENDPOINT_OVERRIDES_IAM") or ""
+        if not value and (leader := FOLLOWS.get(api)):
+            value = given.get(leader) or environ.get(f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{leader.upper()}") or ""
         bases[api] = _base(api, str(value)) if value else default
     token = given.get("token") or environ.get("CLOUDSDK_AUTH_TOKEN_HOST") or ""
     return Endpoints(bases, str(token))

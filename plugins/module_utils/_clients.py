@@ -244,16 +244,18 @@ class Trouble:
 class GoogleTransport:
     """Sends requests to Google, or to whatever stands behind the endpoints."""
 
-    def __init__(self, credentials: Any, endpoints: Endpoints) -> None:
+    def __init__(self, credentials: Any, endpoints: Endpoints, *, libraries: bool = True) -> None:
         self.credentials = credentials
         self._endpoints = endpoints
+        # Looks need none of the client libraries, whose import takes longer than a few requests.
+        self._libraries = libraries
         self._lock = threading.RLock()
         self._session: Any = None
         self._services: dict[str, Any] = {}
 
     def send(self, method: Method, params: Mapping[str, Any], body: Json | None) -> Json:
         try:
-            if not method.library:
+            if not method.library or not self._libraries:
                 return self._plain(method, params, body)
             request = self._checked(method, params, body)
             if method.clears:

@@ -349,6 +349,7 @@ def _class_for(code: int, reason: str, legacy: str, message: str) -> type[ApiErr
         (code == 403 and "Quota exceeded for quota metric" in message and "per minute" in message, BusyError),
         (code == 412 or reason == "ABORTED" or legacy == "conditionNotMet", StaleError),
         (code == 409, ExistsError),
-        (code >= 500, ServerError),
+        # 501 is no trouble that passes: there is no such method.
+        (code >= 500 and code != 501, ServerError),
     )
     return next((kind for matches, kind in rules if matches), ApiError)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from ._findings import Check
 from ._kubernetes import Cluster
 from ._llm_d_rules import (
     GATEWAY_KINDS,
@@ -48,6 +49,9 @@ def examine(settings: Mapping[str, Any], cluster: Cluster | None, planning: bool
         crds = missing_crds(facts)
     told = [finding.as_dict() for finding in findings]
     return {
+        "checks": [
+            Check(f"llm-d: {one.name}", one.name, one.message, one.remedy, one.severity).as_dict() for one in findings
+        ],
         "errors": [finding for finding in told if finding["severity"] == "error"],
         "warnings": [finding for finding in told if finding["severity"] == "warning"],
         "missing_crds": crds,

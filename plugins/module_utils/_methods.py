@@ -34,7 +34,8 @@ class Method:
     @property
     def reads(self) -> bool:
         """Sending it twice is the same as sending it once, and it changes nothing."""
-        return self.verb == "GET" or self.path.endswith("/wait") or ":getIamPolicy" in self.path
+        asks = (":getIamPolicy", ":testIamPermissions")
+        return self.verb == "GET" or self.path.endswith("/wait") or any(verb in self.path for verb in asks)
 
     @property
     def takes_request_id(self) -> bool:
@@ -312,6 +313,22 @@ _ALL = [
     Method("compute.machineTypes.get", "GET", "compute/v1/projects/{project}/zones/{zone}/machineTypes/{machineType}"),
     Method("compute.reservations.get", "GET", "compute/v1/projects/{project}/zones/{zone}/reservations/{reservation}"),
     Method("compute.reservations.aggregatedList", "GET", "compute/v1/projects/{project}/aggregated/reservations"),
+    Method("compute.reservations.list", "GET", "compute/v1/projects/{project}/zones/{zone}/reservations"),
+    Method(
+        "compute.reservationBlocks.get",
+        "GET",
+        "compute/v1/projects/{project}/zones/{zone}/reservations/{reservation}/reservationBlocks/{reservationBlock}",
+    ),
+    Method("compute.regions.get", "GET", "compute/v1/projects/{project}/regions/{region}"),
+    Method("compute.projects.get", "GET", "compute/v1/projects/{project}"),
+    Method("container.projects.locations.getServerConfig", "GET", "v1/{name}/serverConfig"),
+    Method("cloudresourcemanager.projects.testIamPermissions", "POST", "v1/projects/{project}:testIamPermissions"),
+    Method("cloudbilling.projects.getBillingInfo", "GET", "v1/projects/{project}/billingInfo"),
+    Method(
+        "cloudquotas.projects.locations.services.quotaInfos.list",
+        "GET",
+        "v1/projects/{project}/locations/global/services/compute.googleapis.com/quotaInfos",
+    ),
     Method("serviceusage.services.list", "GET", "v1/projects/{project}/services"),
     Method("serviceusage.services.batchEnable", "POST", "v1/projects/{project}/services:batchEnable"),
     Method("serviceusage.services.disable", "POST", "v1/projects/{project}/services/{service}:disable"),

@@ -75,7 +75,9 @@ def policy(params: Mapping[str, Any]) -> Policy:
     )
 
 
-def connect(params: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> tuple[Identity, Cloud, Deadline]:
+def connect(
+    params: Mapping[str, Any], environ: Mapping[str, str] | None = None, *, libraries: bool = True
+) -> tuple[Identity, Cloud, Deadline]:
     """Who calls, through what, and until when."""
     environ = os.environ if environ is None else environ
     identity = resolve_identity(params, environ)
@@ -85,7 +87,7 @@ def connect(params: Mapping[str, Any], environ: Mapping[str, str] | None = None)
         raise OptionError("poll_interval has to be at least 0.01 seconds")
     clock = Clock()
     pace = Pace(interval)
-    transport = GoogleTransport(load_credentials(identity, endpoints), endpoints)
+    transport = GoogleTransport(load_credentials(identity, endpoints), endpoints, libraries=libraries)
     cloud = Cloud(transport, clock, pace, Patience.from_pace(pace), _progress(environ, clock))
     cloud.wanted = lifeline(environ.get(RUN_PROCESS) or "")
     return identity, cloud, Deadline.after(clock, float(params.get("wait_timeout") or 600))

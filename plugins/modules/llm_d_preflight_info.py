@@ -62,6 +62,13 @@ warnings_found:
   returned: always
   type: list
   elements: dict
+checks:
+  description:
+    - All of them in the form of the reports, each with C(name), C(severity), C(passed), C(expected), C(actual) and
+      C(remedy).
+  returned: always
+  type: list
+  elements: dict
 missing_crds:
   description: Whether the definitions of C(gateway_api) and of C(inference) must be installed.
   returned: always

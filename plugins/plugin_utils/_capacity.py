@@ -1,16 +1,28 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright (c) 2026, the llm_d.gke contributors
-"""PRIVATE to this collection: what a TPU machine type and a topology mean together."""
+"""PRIVATE to this collection: what a TPU machine type and a topology mean together, and where the TPUs come from."""
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 # The chips of one host stand at the end of the machine type's name: ct6e-standard-4t has four.
 _MACHINE_TYPE = re.compile(r"^ct[a-z0-9]+-[a-z0-9]+-(?P<chips>[1248])t$")
 _TOPOLOGY = re.compile(r"^\d+x\d+(x\d+)?$")
+
+# Where TPUs come from, as deployment_capacity says it.
+CAPACITIES = ("reservation", "any_reservation", "on_demand", "spot", "flex_start", "queued")
+# Those whose nodes come when somebody asks for them, and go after a time.
+FLEX = ("flex_start", "queued")
+_RESERVATION = re.compile(
+    r"^(projects/[^/\s]+/reservations/)?[a-z]([-a-z0-9]{0,61}[a-z0-9])?(/reservationBlocks/[^/\s]+)?$"
+)
+_SECONDS = re.compile(r"^(\d+)s$")
+# Google's own: at least ten minutes, at most a week.
+_SHORTEST, _LONGEST = 600, 7 * 24 * 3600
 
 
 class CapacityError(ValueError):
@@ -56,3 +68,31 @@ def tpu_slice(machine_type: str, topology: str) -> Slice:
 def pods_that_fit(pool: Slice, pool_count: int, tensor_parallel: int) -> int:
     """How many single-host model servers the pools hold: a pod's chips are on one host."""
     return (pool.chips_per_host // tensor_parallel) * pool.hosts * pool_count
+
+
+def complaints(capacity: str, reservation: str, max_run_duration: str) -> Iterator[tuple[str, str]]:
+    """What contradicts itself about where the TPUs come from: what is wrong, and what to do."""
+    if capacity == "reservation" and not reservation:
+        yield (
+            "No reservation",
+            "set deployment_reservation to the name of the TPU reservation, or deployment_capacity to on_demand, spot"
+            " or flex_start.",
+        )
+    if capacity == "reservation" and reservation and not _RESERVATION.match(reservation):
+        yield (
+            f"'{reservation}' is no reservation (NAME, projects/OWNER/reservations/NAME, and for a block of it"
+            " /reservationBlocks/BLOCK at the end)",
+            "correct deployment_reservation.",
+        )
+    if capacity != "reservation" and reservation:
+        yield (
+            f"Reservation {reservation} is named, and deployment_capacity is {capacity}, which draws on none by name",
+            "set deployment_capacity to reservation, or deployment_reservation to ''.",
+        )
+    if capacity in FLEX:
+        match = _SECONDS.match(max_run_duration)
+        if match is None or not _SHORTEST <= int(match[1]) <= _LONGEST:
+            yield (
+                f"deployment_max_run_duration '{max_run_duration}' is no run of {capacity} (600s to 604800s)",
+                "set it to the longest time that the nodes are needed, in seconds.",
+            )

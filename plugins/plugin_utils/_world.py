@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..module_utils._auth import APIS, resolve_endpoints
+from ..module_utils._auth import APIS, FOLLOWS, resolve_endpoints
 
 GOOGLE_TOKEN_ENDPOINT = "https://oauth2.googleapis.com/token"
-# The API that mints tokens goes where IAM goes, and is not shown apart.
-SHOWN_APIS = tuple(api for api in APIS if api != "iamcredentials")
+# APIs that go where another goes are not shown apart.
+SHOWN_APIS = tuple(api for api in APIS if api not in FOLLOWS)
 PROJECT_VARIABLE = "CLOUDSDK_CORE_PROJECT"
 
 

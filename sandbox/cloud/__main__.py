@@ -94,6 +94,7 @@ def description(settings: Settings, base: str, key_file: Path, socket_path: Path
             "storage": f"{base}/storage/v1/",
             "serviceusage": f"{base}/",
             "cloudresourcemanager": f"{base}/",
+            "cloudbilling": f"{base}/",
         },
         "pid": os.getpid(),
         "run_dir": str(settings.run_dir),

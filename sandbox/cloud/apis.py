@@ -15,6 +15,7 @@ MODULES = (
     "sandbox.cloud.serviceusage",
     "sandbox.cloud.iam",
     "sandbox.cloud.cloudresourcemanager",
+    "sandbox.cloud.cloudbilling",
     "sandbox.cloud.storage",
     "sandbox.cloud.storage_objects",
     "sandbox.cloud.workload_identity",

@@ -31,6 +31,7 @@ DOCUMENTS = (
     "iamcredentials.v1",
     "cloudresourcemanager.v1",
     "cloudresourcemanager.v3",
+    "cloudbilling.v1",
     "storage.v1",
 )
 # Understood by Google's front end for every API, under both spellings.

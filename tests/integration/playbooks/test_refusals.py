@@ -41,7 +41,7 @@ def run(tmp_path: Path, *arguments: str, **env: str) -> Run:
     )
 
 
-@pytest.mark.parametrize("name", ["site", "up", "verify", "benchmark", "teardown"])
+@pytest.mark.parametrize("name", ["site", "preflight", "up", "verify", "status", "benchmark", "teardown"])
 def test_without_a_deployment_no_playbook_succeeds(tmp_path: Path, name: str) -> None:
     result = run(tmp_path, f"llm_d.gke.{name}")
     assert result.status != 0
@@ -76,7 +76,7 @@ def test_a_bad_setting_is_refused(tmp_path: Path, inventory: Path, settings: dic
     assert expected in result.output
     assert "project    " in result.output, "project, identity and endpoints are shown first"
     assert "canary-of-a-token" not in result.output
-    assert "project_services" not in result.output, "nothing was asked"
+    assert "Switch the Google Cloud APIs on" not in result.output, "nothing was changed"
 
 
 def test_the_environment_of_another_world_is_refused(tmp_path: Path, inventory: Path) -> None:
@@ -87,7 +87,8 @@ def test_the_environment_of_another_world_is_refused(tmp_path: Path, inventory: 
     result = run(tmp_path, "llm_d.gke.up", "-i", str(inventory), "-e", settings, **theirs)
     assert result.status != 0
     assert "for project another-project" in result.output
-    assert "project_services" not in result.output
+    assert "Switch the Google Cloud APIs on" not in result.output
+    assert "credentials that Google accepts" not in result.output, "nobody was asked"
 
 
 def test_the_benchmark_does_not_pretend(tmp_path: Path, inventory: Path) -> None:

@@ -22,7 +22,7 @@ def test_a_range_that_is_taken_is_told_with_who_has_it_and_a_re_run_goes_on(site
     site.make_network("ours-main", OURS)
     site.make_subnetwork("taken", "ours-main", "10.10.0.0/20")
     attempt = site.run("playbooks/up.yml", deployment_prefix="ours")
-    attempt.refused("subnetwork ours-tpu", "10.10.0.0/18", "taken", "does not overlap", "run the same playbook again")
+    attempt.refused("deployment_subnetwork_range 10.10.0.0/18", "taken", "does not overlap", "the same playbook again")
     assert "clusters" not in site.cloud.call("GET", f"v1/projects/{site.cloud.info['project']}/locations/-/clusters")
 
     # The cure: another range. That the run goes on is seen by the cluster it asks for, which it is refused.

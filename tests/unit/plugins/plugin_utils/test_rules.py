@@ -65,7 +65,7 @@ def test_the_tutorials_settings_are_fine() -> None:
         (with_ranges(proxy="172.16.0.0/27"), "too small"),
         (with_ranges(proxy="10.10.63.0/26"), "overlap"),
         (with_ranges(pod="10.8.0.0/14"), "overlap"),
-        ({"capacity": "luck"}, "none of reservation, on_demand, spot"),
+        ({"capacity": "luck"}, "none of reservation, any_reservation, on_demand, spot"),
         ({"reservation": ""}, "No reservation"),
         ({"machine_type": "e2-standard-4"}, "no TPU machine type"),
         ({"machine_type": "ct6e-standard-8t"}, "does not fit machine type"),
