@@ -79,6 +79,10 @@ cluster:
       description: When it was made.
       type: str
       returned: always
+    hours:
+      description: How many hours ago that was.
+      type: float
+      returned: always
     version:
       description: Its version.
       type: str

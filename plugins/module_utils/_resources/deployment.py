@@ -8,6 +8,7 @@ This file is private to the collection.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from .. import _expiry as expiry
@@ -47,7 +48,7 @@ def look(params: Mapping[str, Any]) -> Json:
         raise GcpError(cluster.reason, action="look at", resource=f"cluster {params['cluster']}", remedy=cluster.remedy)
     result: Json = {
         "changed": False,
-        "cluster": summary(cluster, params["deployment"]),
+        "cluster": summary(cluster, params["deployment"], datetime.now(UTC)),
         "node_pools": [pool_summary(pool, params["deployment"]) for pool in _pools(cluster)],
         "expiry": expiry.labels_of(expiry.marked(cluster, params["deployment"])),
         "checks": [check.as_dict() for check in of_cluster(params, cluster)],
@@ -68,14 +69,26 @@ def _pools(cluster: Seen) -> list[Json]:
     return [] if cluster is None or isinstance(cluster, Hidden) else cluster.get("nodePools") or []
 
 
-def summary(cluster: Json | None, deployment: str) -> Json:
+def age(since: str, now: datetime) -> float:
+    """Hours since a moment that Google wrote down; 0 when it cannot be read."""
+    try:
+        began = datetime.fromisoformat(since.replace("Z", "+00:00"))
+    except ValueError:
+        return 0.0
+    began = began if began.tzinfo else began.replace(tzinfo=UTC)
+    return round(max((now - began).total_seconds(), 0.0) / 3600, 3)
+
+
+def summary(cluster: Json | None, deployment: str, now: datetime) -> Json:
     if not cluster:
-        return {"exists": False, "ours": False, "status": "ABSENT", "since": "", "version": "", "location": ""}
+        nothing = {"since": "", "hours": 0.0, "version": "", "location": ""}
+        return {"exists": False, "ours": False, "status": "ABSENT", **nothing}
     return {
         "exists": True,
         "ours": ownership.owner(cluster, "resourceLabels") == ownership.mark_value(deployment),
         "status": cluster.get("status"),
         "since": str(cluster.get("createTime") or ""),
+        "hours": age(str(cluster.get("createTime") or ""), now),
         "version": str(cluster.get("currentMasterVersion") or ""),
         "location": str(cluster.get("location") or ""),
     }
