@@ -258,8 +258,8 @@ class GoogleTransport:
             if not method.library or not self._libraries:
                 return self._plain(method, params, body)
             request = self._checked(method, params, body)
-            if method.clears:
-                # The libraries leave empty lists out, and so could never take a last element away.
+            if method.as_written:
+                # Checked by the library, and sent as the plan shows it.
                 return self._plain(method, params, body)
             return self._typed(method, request)
         except GcpError:

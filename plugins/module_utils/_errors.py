@@ -249,6 +249,38 @@ REMEDIES: tuple[tuple[re.Pattern[str], str], ...] = (
         "Restore the service account, and give it roles/container.defaultNodeServiceAccount (nodes) or "
         "roles/container.serviceAgent (GKE's own).",
     ),
+    (
+        re.compile(r"does not have access to service account|iam\.serviceAccounts\.actAs"),
+        "Give the identity roles/iam.serviceAccountUser on the nodes' service account.",
+    ),
+    (
+        re.compile(r"[Ss]ervice account .*(does not exist|not found)|Unknown service account"),
+        "Make the service account, or name another one (config.service_account); a new one takes a minute to be seen.",
+    ),
+    (
+        re.compile(r"CLOUD_KMS_KEY_ERROR"),
+        "Check the key, and that GKE's and Compute Engine's service agents may use it.",
+    ),
+    (
+        re.compile(r"[Mm]achine type .*(GCE_NOT_FOUND|does not exist|not found|not available)"),
+        "Choose a zone that has this machine type (`gcloud compute machine-types list`), or another type.",
+    ),
+    (
+        re.compile(r"Use workload policy instead"),
+        "This kind of TPU takes a workload policy: leave placement_policy out.",
+    ),
+    (
+        re.compile(r"version .* is (unsupported|not supported)|No valid versions"),
+        "Choose a version that Google offers (`gcloud container get-server-config`), or leave it to the channel.",
+    ),
+    (
+        re.compile(r"BILLING_DISABLED|billing (account|to be enabled)"),
+        "Link the project to a billing account, and run again.",
+    ),
+    (
+        re.compile(r"constraints/\w+"),
+        "A policy of the organisation forbids it: choose settings that it allows, or have it changed.",
+    ),
     (TOPOLOGY_REFUSAL, "Leave tpu_topology out for single-host pools, or set `topology_refused: omit`."),
     (
         re.compile(r"resource\.reservationAffinity|[Rr]eservation .*(not found|does not exist|INVALID)"),
@@ -291,6 +323,14 @@ REMEDIES: tuple[tuple[re.Pattern[str], str], ...] = (
     (
         re.compile(r"conflicts with existing (sub)?network|overlaps with"),
         "Choose a range that does not overlap another one of this network.",
+    ),
+    (
+        re.compile(r"is already being used by"),
+        "Remove what uses it first (what a cluster left behind: llm_d.gke.gcp_leftovers), and run again.",
+    ),
+    (
+        PASSING,
+        "Something else works on it. Run again when that has ended, or allow more time (wait_timeout).",
     ),
 )
 

@@ -43,9 +43,9 @@ class Method:
         return self.api == "compute" and not self.reads
 
     @property
-    def clears(self) -> bool:
-        """An empty list in the body means something: take away what is there."""
-        return self.api == "compute" and self.verb == "PATCH"
+    def as_written(self) -> bool:
+        """What a body says of empty lists and of false means something, and the client libraries leave it out."""
+        return self.verb in ("POST", "PUT", "PATCH") and not self.reads
 
     def url_path(self, params: Mapping[str, Any]) -> str:
         return self.path.format_map({key: value for key, value in params.items() if value is not None})

@@ -119,12 +119,12 @@ def filled_pool(asked: Json, context: PoolContext, rng: random.Random) -> Json:
     pool["maxPodsConstraint"] = {"maxPodsPerNode": str(context.max_pods)} | pool.get("maxPodsConstraint", {})
     max_pods = int(pool["maxPodsConstraint"]["maxPodsPerNode"])
     pool["podIpv4CidrSize"] = 32 - max(2 * max_pods - 1, 7).bit_length()
-    pool["networkConfig"] = pool.get("networkConfig", {}) | {
+    pool["networkConfig"] = {
         "networkTierConfig": {"networkTier": "NETWORK_TIER_DEFAULT"},
         "podIpv4CidrBlock": context.pods_cidr,
         "podRange": context.pods_range,
         "subnetwork": context.subnetwork,
-    }
+    } | pool.get("networkConfig", {})
     pool["upgradeSettings"] = {"maxSurge": 1, "strategy": "SURGE"} | pool.get("upgradeSettings", {})
     pool.setdefault("version", context.version)
     pool["selfLink"] = f"{context.link}/nodePools/{pool['name']}"

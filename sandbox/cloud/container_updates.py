@@ -25,8 +25,12 @@ _REPLACED = {
     "desiredBinaryAuthorization": "binaryAuthorization",
     "desiredClusterAutoscaling": "autoscaling",
     "desiredCostManagementConfig": "costManagementConfig",
+    "desiredDefaultEnablePrivateNodes": "networkConfig.defaultEnablePrivateNodes",
     "desiredDefaultSnatStatus": "networkConfig.defaultSnatStatus",
     "desiredDnsConfig": "networkConfig.dnsConfig",
+    "desiredEnableCiliumClusterwideNetworkPolicy": "networkConfig.enableCiliumClusterwideNetworkPolicy",
+    "desiredEnableFqdnNetworkPolicy": "networkConfig.enableFqdnNetworkPolicy",
+    "desiredEnableMultiNetworking": "networkConfig.enableMultiNetworking",
     "desiredFleet": "fleet",
     "desiredGatewayApiConfig": "networkConfig.gatewayApiConfig",
     "desiredInTransitEncryptionConfig": "networkConfig.inTransitEncryptionConfig",
@@ -46,6 +50,11 @@ _MERGED = {
     "desiredControlPlaneEndpointsConfig": "controlPlaneEndpointsConfig",
     "desiredLoggingConfig": "loggingConfig",
     "desiredMonitoringConfig": "monitoringConfig",
+}
+# Messages of which only the switch is stored.
+_SWITCHES = {
+    "desiredIntraNodeVisibilityConfig": "networkConfig.enableIntraNodeVisibility",
+    "desiredL4ilbSubsettingConfig": "networkConfig.enableL4ilbSubsetting",
 }
 _SERVICES_OFF = ("none", "")
 
@@ -110,8 +119,15 @@ def updated_cluster(cluster: Json, update: Json, project: str) -> Json:
         value = copy.deepcopy(update[field])
         if field in _REPLACED:
             _put(result, _REPLACED[field], value)
+        elif field in _SWITCHES:
+            _put(result, _SWITCHES[field], bool(value.get("enabled")))
         elif field in _MERGED:
             result[_MERGED[field]] = result.get(_MERGED[field], {}) | value
+        elif field == "desiredLocations":
+            zones = {zone.rpartition("-")[0] for zone in (*value, *result["locations"])}
+            if not value or len(zones) > 1:
+                raise invalid(f"Invalid value for desiredLocations: {', '.join(value) or 'no zone'}.")
+            result["locations"] = value
         elif field == "desiredLoggingService":
             _set_logging_service(result, value)
         elif field == "desiredMonitoringService":
@@ -133,6 +149,7 @@ def updated_cluster(cluster: Json, update: Json, project: str) -> Json:
 
 _POOL_FIELDS_OF_CONFIG = (
     "accelerators",
+    "bootDisk",
     "gcfsConfig",
     "gvnic",
     "imageType",
@@ -172,10 +189,12 @@ def updated_pool(pool: Json, request: Json, workload_pool: str) -> tuple[Json, b
             inner, name = _POOL_WRAPPED[field]
             config[name] = value.get(inner, {} if field.lower().endswith("labels") else [])
         elif field in _POOL_FIELDS_OF_CONFIG:
-            config[field] = value
+            config[field] = config.get(field, {}) | value if field == "bootDisk" else value
         elif field in ("diskSizeGb", "diskType"):
             config.pop("bootDisk", None)
             config[field] = int(value) if field == "diskSizeGb" else value
+        elif field == "nodeNetworkConfig":
+            result["networkConfig"] = result.get("networkConfig", {}) | value
         elif field in _POOL_PLAIN:
             result[field] = value if field == "locations" else result.get(field, {}) | value
         elif field == "nodeVersion":

@@ -56,6 +56,8 @@ class FakeGoogle:
         self.looking: list[Exception | None] = []
         self.after: list[Exception | None] = []
         self.failing: dict[str, Json] = {}
+        # How many operations at once a cluster may have.
+        self.quota = 1000
         self.in_flight = 0
         self.most_in_flight = 0
         self._lock = threading.RLock()
@@ -67,6 +69,9 @@ class FakeGoogle:
             else:
                 self.sent.append(f"{method.verb} {method.url_path(params)}")
                 self._trouble(self.before)
+                if self.in_flight >= self.quota:
+                    text = f'Too many operations: cluster "c" hits the concurrent operations quota {self.quota}, please'
+                    raise from_answer(429, {"error": {"code": 429, "message": f"{text} try again later."}})
             answer = getattr(self, "_" + method.id.rpartition("locations.")[2].replace(".", "_"))(params, body)
             if not method.reads:
                 self._trouble(self.after)

@@ -86,10 +86,25 @@ def test_the_blocker_is_named() -> None:
         ("NODE_SERVICE_ACCOUNT_MISSING_PERMISSIONS", "defaultNodeServiceAccount"),
         ("TPU topology can't be specified with single-host TPU slice pool; please", "topology"),
         ("Invalid value for field 'resource.reservationAffinity': ''", "reservation"),
+        ('Service account "nodes@p.iam.gserviceaccount.com" does not exist.', "service account"),
+        ("The user does not have access to service account 'x'. Ask a project owner", "serviceAccountUser"),
+        ('Invalid machine type "ct6e-standard-4t" in zone "us-east5-c": GCE_NOT_FOUND.', "zone"),
+        ("placement policy is not supported. Use workload policy instead", "policy"),
+        ('Master version "1.20" is unsupported.', "version"),
+        ("This API method requires billing to be enabled.", "billing"),
+        ("Constraint constraints/compute.vmExternalIpAccess violated for project p", "organisation"),
+        ("Cluster is running incompatible operation operation-1.", "wait_timeout"),
+        (IN_USE, "uses it"),
+        ("Cloud KMS Key x is disabled: CLOUD_KMS_KEY_ERROR", "key"),
     ],
+    ids=str,
 )
 def test_known_failures_have_a_remedy(text: str, word: str) -> None:
     assert word in errors.remedy_for("", text)
+
+
+def test_unknown_failures_have_no_remedy() -> None:
+    assert errors.remedy_for("", "The operation was cancelled") == ""
 
 
 def test_several_errors_all_show() -> None:

@@ -19,6 +19,7 @@ from ansible_collections.llm_d.gke.plugins.module_utils._errors import (
     TimeLimit,
     from_answer,
 )
+from ansible_collections.llm_d.gke.plugins.module_utils._operations import Outcome, outcome
 from ansible_collections.llm_d.gke.plugins.module_utils._plan import Policy
 from ansible_collections.llm_d.gke.plugins.module_utils._resources.node_pool import NodePoolsDeclaration
 
@@ -329,3 +330,103 @@ def test_check_mode_takes_an_api_that_is_off_for_empty() -> None:
     run = context(google, check=True)
     assert [step["action"] for step in converge(declared(["a"]), run)["plan"]] == ["create"]
     assert "not enabled" in run.warnings[0] and len(run.cloud.actions) == 1
+
+
+# ---- operations that are not ours, or not as many as we would like ---------------------------------------------------
+
+
+def test_the_quota_that_google_tells_is_kept() -> None:
+    google = FakeGoogle()
+    google.quota, google.polls = 2, 20
+    run = context(google, timeout=10**6)
+    result = converge(declared(names(10), max_operations=8), run)
+    assert [pool["status"] for pool in result["node_pools"]] == ["RUNNING"] * 10
+    assert google.most_in_flight == 2
+    assert run.cloud.quota == 2
+    assert len([line for line in google.sent if line.startswith("POST")]) == 10 + run.cloud.retries
+
+
+def test_an_operation_that_the_resource_does_not_show_yet_is_adopted() -> None:
+    google = FakeGoogle()
+    google.operation("CREATE_NODE_POOL", "a", lambda: google.pools.update(a=ours("a")))
+    result = converge(declared(["a", "b"]), context(google))
+    assert google.sent == ["POST v1/projects/p/locations/l/clusters/c/nodePools"], "only b"
+    assert [pool["status"] for pool in result["node_pools"]] == ["RUNNING"] * 2
+
+
+def test_what_else_fails_on_a_pool_does_not_keep_us_from_repairing_it() -> None:
+    google = FakeGoogle()
+    google.pools["a"] = ours("a", initialNodeCount=3)
+    theirs = google.operation(
+        "UPGRADE_NODES", "a", lambda: google.operations[theirs["name"]].update(statusMessage="no")
+    )
+    result = converge(declared(["a"]), context(google))
+    assert result["node_pools"][0]["node_pool"]["initialNodeCount"] == 1
+    assert len(google.sent) == 1
+
+
+def test_an_earlier_create_that_fails_is_told() -> None:
+    google = FakeGoogle()
+    google.failing["a"] = FAILURES[0]
+    converge(declared(["a"]), context(google, wait=False))
+    with pytest.raises(OperationError, match="does not have enough resources"):
+        converge(declared(["a"]), context(google))
+    assert len(google.sent) == 1
+
+
+def test_a_lost_reply_whose_effect_does_not_show_yet_is_not_sent_again() -> None:
+    class Late(FakeGoogle):
+        """A pool is seen when its operation has ended, and not before."""
+
+        def _clusters_nodePools_create(self, params: Any, body: Any) -> dict[str, Any]:
+            name = body["nodePool"]["name"]
+            return self.operation("CREATE_NODE_POOL", name, lambda: self.pools.update({name: ours(name)}))
+
+    google = Late()
+    google.after = [LostReply("the connection broke")]
+    result = converge(declared(["a"]), context(google))
+    assert len(google.sent) == 1 and result["changed"]
+
+
+def test_what_google_overlooks_in_a_create_request_is_asked_for_again() -> None:
+    class Forgetful(FakeGoogle):
+        def _clusters_nodePools_create(self, params: Any, body: Any) -> dict[str, Any]:
+            pool = {key: value for key, value in body["nodePool"].items() if key != "initialNodeCount"}
+            return super()._clusters_nodePools_create(params, {"nodePool": pool})
+
+    google = Forgetful()
+    run = context(google)
+    result = converge(declared(["a"]), run)
+    assert [line.rpartition("/")[2] for line in google.sent] == ["nodePools", "a:setSize"]
+    assert [step["action"] for step in result["plan"]] == ["create", "update"]
+    assert run.warnings == []
+    google.sent.clear()
+    assert not converge(declared(["a"]), context(google))["changed"] and google.sent == []
+
+
+def test_what_was_sent_is_told_in_short() -> None:
+    result = converge(declared(names(8)), context(FakeGoogle()))
+    base = "v1/projects/p/locations/l"
+    lines = result["gcp_actions"]
+    assert lines[0] == f"GET {base}/clusters/c/nodePools"
+    assert lines.count(f"POST {base}/clusters/c/nodePools") == 8
+    looks = sorted(line for line in lines if line.startswith("GET"))
+    assert len(looks) == 4 and looks[1] == f"GET {base}/clusters/c/nodePools/* (8 times)"
+    assert looks[2] == f"GET {base}/operations" and looks[3].startswith(f"GET {base}/operations/* (")
+    assert result["gcp_calls"] > 8 + 8 + 2
+
+
+def test_time_is_over_names_the_operation_and_what_comes_next() -> None:
+    google = FakeGoogle()
+    google.polls = 10_000
+    with pytest.raises(TimeLimit) as caught:
+        converge(declared(["a"]), context(google, timeout=60))
+    told = caught.value.as_result()
+    assert told["failure"]["operation"] == "operation-0" and "operation-0" in told["msg"]
+    assert "waits for this operation instead of starting another one" in told["msg"]
+
+
+def test_an_operation_that_is_being_aborted_is_waited_for() -> None:
+    assert outcome("container", {"status": "ABORTING"}) == Outcome(False, progress="aborting")
+    ended = outcome("container", {"status": "DONE", "error": {"code": 1, "message": "cancelled"}})
+    assert ended.failed and ended.reason == "CANCELLED"
