@@ -87,7 +87,7 @@ class Prober:
         try:
             self._cluster.create(probe)
             direct = self._ask_directly()
-            smoke = self._part(probe, "smoke", 1, deadline)
+            smoke = self._said(probe, {"part": "smoke"}, deadline)
             if smoke and not smoke.get("over"):
                 for number in range(1, self._rounds + 1):
                     found = self._round(probe, number, deadline)
@@ -97,7 +97,7 @@ class Prober:
                     if judgement.verdict != INCONCLUSIVE:
                         break
                 if judgement and self._order(probe, "compare"):
-                    compared = (self._part(probe, "compare", 1, deadline) or {}).get("answers") or []
+                    compared = (self._said(probe, {"order": "compare"}, deadline) or {}).get("answers") or []
             if smoke is None and not self._trouble:
                 self._trouble = f"the probe said nothing: {self._log(probe).strip()[-500:]}"
         finally:
@@ -107,10 +107,10 @@ class Prober:
     # -- one round of fresh prompts -------------------------------------------------------------------------------
 
     def _round(self, probe: Object, number: int, deadline: Deadline) -> Evidence | None:
-        before = self._at_rest()
-        if not self._order(probe, "proof"):
+        before, order = self._at_rest(), f"proof-{number}"
+        if not self._order(probe, order):
             return None
-        proof = self._part(probe, "proof", number, deadline)
+        proof = self._said(probe, {"order": order}, deadline)
         if proof is None:
             return None
         asked = [Asked(**each) for each in proof["asked"]]
@@ -190,8 +190,8 @@ class Prober:
 
     # -- the probe's pod ------------------------------------------------------------------------------------------
 
-    def _part(self, probe: Object, part: str, number: int, deadline: Deadline) -> Object | None:
-        """What the probe says, once it has said it; None when it ended without."""
+    def _said(self, probe: Object, wanted: Object, deadline: Deadline) -> Object | None:
+        """What the probe says that is so marked, once it has said it; None when it ended without."""
         meta, stuck = probe["metadata"], Deadline.after(self._clock, PATIENCE)
         while True:
             pod = self._cluster.get("v1", "Pod", meta["name"], meta["namespace"])
@@ -200,9 +200,9 @@ class Prober:
                 return None
             phase = (pod.get("status") or {}).get("phase")
             if phase in ("Running", "Succeeded", "Failed"):
-                said = [each for each in parts_in(self._log(probe)) if each.get("part") == part]
-                if len(said) >= number:
-                    return said[number - 1]
+                for each in parts_in(self._log(probe)):
+                    if wanted.items() <= each.items():
+                        return each
             if phase == "Succeeded":
                 return None
             found = troubles(pod)

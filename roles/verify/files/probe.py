@@ -180,10 +180,14 @@ def decisions(scrapes: list[Json]) -> float | None:
 
 
 class Orders:
-    """What the module tells by GET requests to this pod: only who knows its word is heard."""
+    """What the module tells by GET requests to this pod: only who knows its word is heard, and of each order once.
+
+    A request may come twice: whoever sends it tries again when a connection breaks.
+    """
 
     def __init__(self, port: int, word: str) -> None:
         orders: queue.Queue[str] = queue.Queue()
+        heard: set[str] = set()
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
@@ -191,7 +195,8 @@ class Orders:
                 self.send_response(200 if given == word else 404)
                 self.send_header("content-length", "0")
                 self.end_headers()
-                if given == word:
+                if given == word and order not in heard:
+                    heard.add(order)
                     orders.put(order)
 
             def log_message(self, *words: object) -> None:
@@ -298,8 +303,8 @@ class Probe:
             return
         orders = Orders(self.settings["port"], self.settings["word"])
         say(smoke)
-        while (order := orders.next(self.settings["order_timeout"])) in ("proof", "compare"):
-            say(self.proof() if order == "proof" else self.compare())
+        while (order := orders.next(self.settings["order_timeout"])) != "end":
+            say({**(self.compare() if order == "compare" else self.proof()), "order": order})
 
 
 def text_of(seen: Json) -> str:

@@ -50,7 +50,7 @@ class Deployment:
             self.home, LLM_D_SANDBOX_DIR=str(self.cloud.directory), HF_TOKEN="any", ANSIBLE_SHOW_CUSTOM_STATS="1"
         )
         told = {**SIZE, "deployment_reports": str(self.reports), **variables}
-        return playbook(name, "-e", json.dumps(told), env=env)
+        return playbook(name, "-e", json.dumps(told), env=env, timeout=540)
 
     def report(self, name: str = "verify.json") -> Json:
         found: Json = json.loads((self.reports / "sandbox" / name).read_text(encoding="utf-8"))

@@ -155,16 +155,18 @@ def test_it_asks_what_it_is_told_and_when(gateway: Gateway, run: Any) -> None:
     assert (smoke["stream"]["done"], smoke["stream"]["usage"]["completion_tokens"]) == (True, 2)
     assert smoke["warm_up"] == {**smoke["warm_up"], "tries": 1, "decided": True}
     asked = len(gateway.prompts)
-    assert probe.order("guess/proof") == 404
+    assert probe.order("guess/proof-1") == 404
     time.sleep(0.3)
     assert len(gateway.prompts) == asked, "who does not know the word is not heard"
 
-    assert probe.order("sesame/proof") == 200
+    assert probe.order("sesame/proof-1") == 200
     proof = probe.next()
+    assert proof["order"] == "proof-1"
     assert len(proof["asked"]) == 6 and all(each["status"] == 200 for each in proof["asked"])
     assert all(each["prompt_tokens"] >= 300 for each in proof["asked"])
     before, after = (float(proof[f"picker_{name}"][0]["text"].split()[-1]) for name in ("before", "after"))
     assert after - before == 6
+    assert probe.order("sesame/proof-1") == 200, "an order that comes twice is obeyed once"
     assert probe.order("sesame/compare") == 200
     assert [(each["status"], each["same"]) for each in probe.next()["answers"]] == [(200, True)] * 2
     assert probe.order("sesame/end") == 200

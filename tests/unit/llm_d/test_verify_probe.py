@@ -118,7 +118,7 @@ class Cluster:
         assert port == 8099 and path.startswith("/sesame/")
         order = path.removeprefix("/sesame/")
         self.orders.append(order)
-        if order == "proof":
+        if order.startswith("proof"):
             strange = 5 if len(self.orders) <= self.strangers else 0
             self.counts["prefill"] = self.counts["prefill"].and_(**share(PROMPTS))
             self.counts["decode"] = self.counts["decode"].and_(**received(PROMPTS + strange))
@@ -127,9 +127,9 @@ class Cluster:
             scrapes = {name: [{"status": 200, "text": getattr(seen, name)}] for name in ("before", "after")}
             answer = {"status": 200, "prompt_tokens": LENGTH, "seconds": 0.1, "offers_blocks": False, "said": ""}
             picked = {f"picker_{name}": each for name, each in scrapes.items()}
-            self.said.append({"part": "proof", "asked": [answer] * PROMPTS, **picked})
+            self.said.append({"order": order, "asked": [answer] * PROMPTS, **picked})
         else:
-            self.said.append({"part": "compare", "answers": [{"url": "u", "status": 200, "same": True}]})
+            self.said.append({"order": "compare", "answers": [{"url": "u", "status": 200, "same": True}]})
         return ""
 
 
@@ -144,7 +144,7 @@ def test_it_asks_and_goes() -> None:
     assert (probed.smoke, probed.trouble, len(probed.compared)) == (SMOKE, "", 1)
     assert [(each.pod, each.models) for each in probed.direct] == [("prefill-1", [MODEL]), ("decode-1", [MODEL])]
     assert probed.evidence and probed.evidence.pool_port == 8000
-    assert cluster.orders == ["proof", "compare"]
+    assert cluster.orders == ["proof-1", "compare"]
     assert cluster.deleted == ["old", "probe-1"]  # "busy" is somebody's
 
 
@@ -152,7 +152,7 @@ def test_it_asks_again_when_others_came_between() -> None:
     cluster = Cluster(["Running"], SMOKE, strangers=2)
     probed = run(cluster)
     assert probed.judgement and probed.judgement.verdict == "proved"
-    assert cluster.orders == ["proof", "proof", "proof", "compare"]
+    assert cluster.orders == ["proof-1", "proof-2", "proof-3", "compare"]
 
 
 def test_traffic_that_does_not_end_is_inconclusive() -> None:
@@ -186,7 +186,7 @@ def test_a_restart_in_one_round_is_no_reason_to_doubt_the_next() -> None:
     cluster.meanwhile = lambda: once.pop()(cluster) if once else None
     probed = run(cluster)
     assert probed.judgement and probed.judgement.verdict == "proved"
-    assert cluster.orders == ["proof", "proof", "compare"]
+    assert cluster.orders == ["proof-1", "proof-2", "compare"]
 
 
 def test_a_service_that_lists_no_model_is_asked_nothing_more() -> None:

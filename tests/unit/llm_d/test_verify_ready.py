@@ -8,7 +8,13 @@ import copy
 from typing import Any
 
 import pytest
-from ansible_collections.llm_d.gke.plugins.module_utils._verify import Names, Observer, gateway_url, wait_ready
+from ansible_collections.llm_d.gke.plugins.module_utils._verify import (
+    Names,
+    Observer,
+    decode_urls,
+    gateway_url,
+    wait_ready,
+)
 from ansible_collections.llm_d.gke.plugins.module_utils._verify_pods import cause, is_ready, troubles
 from ansible_collections.llm_d.gke.plugins.module_utils._verify_ready import Check, Readings, judge, summary
 
@@ -395,3 +401,15 @@ def test_where_the_gateway_listens(listener: dict[str, Any], url: str) -> None:
 def test_a_gateway_without_an_address_listens_nowhere() -> None:
     assert gateway_url(gateway(addresses=[])) == ""
     assert gateway_url({}) == ""
+
+
+def test_where_decode_pods_answer_by_themselves() -> None:
+    """Behind the sidecar's port; where there is none, on the pool's."""
+    found = readings()
+    with_sidecar, without, not_ready_yet = pod("d-1", sidecar=True), pod("d-2"), pod("d-3", ready=False)
+    with_sidecar["spec"]["initContainers"][0]["args"] = ["--port=8001", "--vllm-port=8200"]
+    for number, each in enumerate((with_sidecar, without, not_ready_yet), 1):
+        each["status"]["podIP"] = f"10.64.0.{number}"
+    found.pods = {**found.pods, "decode": [with_sidecar, without, not_ready_yet]}
+    found.pool = {**(found.pool or {}), "spec": {"targetPorts": [{"number": 8000}]}}
+    assert decode_urls(found) == ["http://10.64.0.1:8001", "http://10.64.0.2:8000"]
