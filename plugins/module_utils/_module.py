@@ -19,10 +19,7 @@ from ._converge import Context, Declaration, converge
 from ._errors import Json, OptionError
 from ._lifeline import RUN_PROCESS, lifeline
 from ._plan import Policy
-from ._progress import Progress
-
-# Where the action plugin of a module listens for lines about what is going on.
-PROGRESS_FILE = "LLM_D_GKE_PROGRESS_FILE"
+from ._progress import progress_in
 
 AUTH_OPTIONS: Json = {
     "auth_kind": {"type": "str", "choices": ["application", "serviceaccount", "machineaccount", "accesstoken"]},
@@ -88,21 +85,9 @@ def connect(
     clock = Clock()
     pace = Pace(interval)
     transport = GoogleTransport(load_credentials(identity, endpoints), endpoints, libraries=libraries)
-    cloud = Cloud(transport, clock, pace, Patience.from_pace(pace), _progress(environ, clock))
+    cloud = Cloud(transport, clock, pace, Patience.from_pace(pace), progress_in(environ, clock))
     cloud.wanted = lifeline(environ.get(RUN_PROCESS) or "")
     return identity, cloud, Deadline.after(clock, float(params.get("wait_timeout") or 600))
-
-
-def _progress(environ: Mapping[str, str], clock: Clock) -> Progress:
-    path = environ.get(PROGRESS_FILE)
-    if not path:
-        return Progress(clock=clock)
-
-    def write(line: str) -> None:
-        with open(path, "a", encoding="utf-8") as file:
-            file.write(line.replace("\n", " ") + "\n")
-
-    return Progress(write, clock)
 
 
 def run(module: Any, declare: Callable[[Mapping[str, Any], str, Policy], Declaration]) -> Json:

@@ -8,12 +8,14 @@ This file is private to the collection.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ._clock import Clock
 
 QUIET_SECONDS = 15.0
+# Where the action plugin of a module listens for lines about what is going on.
+PROGRESS_FILE = "LLM_D_GKE_PROGRESS_FILE"
 
 
 @dataclass
@@ -59,3 +61,16 @@ class Progress:
 def duration(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes}m{rest:02d}s" if minutes else f"{rest}s"
+
+
+def progress_in(environ: Mapping[str, str], clock: Clock) -> Progress:
+    """Lines go to the file that the action plugin listens to, if there is one."""
+    path = environ.get(PROGRESS_FILE)
+    if not path:
+        return Progress(clock=clock)
+
+    def write(line: str) -> None:
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(line.replace("\n", " ") + "\n")
+
+    return Progress(write, clock)

@@ -20,7 +20,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ..module_utils._module import PROGRESS_FILE
+from ..module_utils._progress import PROGRESS_FILE
 
 EVERY_SECONDS = 0.3
 # Set to 0 or none for silence.

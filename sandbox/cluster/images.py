@@ -36,7 +36,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 _PROGRAMS = Path(__file__).resolve().parent / "programs"
@@ -132,6 +132,13 @@ def _vllm(host: _Host) -> Program:
     return Program("vllm", cmd=("/bin/bash",), env={**env, "VLLM_TARGET_DEVICE": "tpu"}, shares_parse_cache=True)
 
 
+def _vllm_client(host: _Host) -> Program:
+    # vLLM for processors: enough for its benchmark client, which is what it is taken for here.
+    program = _vllm(host)
+    return replace(program, name="vllm-cpu", entrypoint=("vllm", "serve"), cmd=(), shares_parse_cache=False,
+                   env={**program.env, "VLLM_TARGET_DEVICE": "cpu"})  # fmt: skip
+
+
 def _python(host: _Host) -> Program:
     return Program("python", cmd=("python3",), env=host.env(Path(host.python).parent))
 
@@ -152,6 +159,7 @@ _TABLE = (
     ("ghcr.io/llm-d/llm-d-inference-scheduler", _V07, _epp),
     ("ghcr.io/llm-d/llm-d-routing-sidecar", _V07, _sidecar),
     ("docker.io/vllm/vllm-tpu", re.compile(r"v0\.26\.0"), _vllm),
+    ("docker.io/vllm/vllm-openai-cpu", re.compile(r"v0\.26\.0"), _vllm_client),
     ("docker.io/library/python", re.compile(r"latest|slim|alpine|3(\.\d+){0,2}(-(slim|alpine)\S*)?"), _python),
     ("docker.io/curlimages/curl", re.compile(r".+"), _curl),
     ("docker.io/library/busybox", re.compile(r".+"), _busybox),

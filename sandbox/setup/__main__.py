@@ -36,6 +36,7 @@ def _set_up() -> None:
     # Downloads and the build leave each other the time in between.
     _side_by_side(programs.make_programs, programs.make_envoy, _make_vllm, python_env.make_collections)
     _make_charts()
+    _make_benchmark_data()
     _STAMP.write_text(_state(), encoding="utf-8")
     say("set-up is complete")
 
@@ -44,7 +45,7 @@ def _state() -> str:
     """Everything that decides what set-up makes."""
     sources = [CHECKOUT / "requirements-dev.txt", CHECKOUT / "requirements.yml"]
     sources += [CHECKOUT / "sandbox" / "tools" / name for name in ("go.mod", "go.sum")]
-    for folder in ("setup", "tools", "charts", "cluster/programs"):
+    for folder in ("setup", "tools", "charts", "cluster/programs", "benchmark"):
         sources += sorted((CHECKOUT / "sandbox" / folder).rglob("*.py"))
     charts = [file for file in sorted((CHECKOUT / "sandbox" / "charts").rglob("*")) if file.is_file()]
     return digest(str(CHECKOUT), str(cache_root()), sys.version, *sources, *charts)
@@ -91,6 +92,17 @@ def _make_charts() -> None:
             step="preparation of the charts", remedy="See above.", cwd=CHECKOUT)  # fmt: skip
 
     link(made_once("charts", key, prepare), share / "charts")
+
+
+def _make_benchmark_data() -> None:
+    """A tokenizer and a data set for the benchmark's client, which reaches no hub here."""
+    script = CHECKOUT / "sandbox" / "benchmark" / "make.py"
+
+    def make(folder: Path) -> None:
+        command = [python_env.python(), "-I", "-S", script, "--site", programs.TOOLS / "vllm", "--out", folder]
+        run(command, step="making the benchmark's data", remedy="See above.", cwd=CHECKOUT)
+
+    link(made_once("benchmark-data", digest(script), make), programs.TOOLS / "share" / "benchmark")
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ def test_references_have_one_full_form(image: str, full: str) -> None:
         ("ghcr.io/llm-d/llm-d-routing-sidecar:v0.7.1", "pd-sidecar"),
         ("vllm/vllm-tpu:v0.26.0", "vllm"),
         ("docker.io/vllm/vllm-tpu:v0.26.0@sha256:" + "a" * 64, "vllm"),
+        ("vllm/vllm-openai-cpu:v0.26.0", "vllm-cpu"),
         ("python:3.12-slim", "python"),
         ("docker.io/library/python:3.13.1-alpine3.20", "python"),
         ("curlimages/curl:8.10.1", "curl"),
@@ -57,6 +58,7 @@ def test_known_images(image: str, name: str) -> None:
         "docker.io/llm-d/llm-d-inference-scheduler:v0.7.1",  # another registry
         "vllm/vllm-tpu:v0.13.2-ironwood",
         "vllm/vllm-openai:v0.26.0",
+        "vllm/vllm-openai-cpu:v0.27.0",
         "python:2.7",
         "no such image",
         "",
