@@ -7,11 +7,11 @@ This file is private to the collection.
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
+np: Any
 try:
-    import numpy
+    np = importlib.import_module("numpy")
 except ImportError:
-    numpy = None
-
-np: Any = numpy
+    np = None

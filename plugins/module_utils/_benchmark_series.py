@@ -13,12 +13,10 @@ from typing import Any
 
 from ._benchmark_numpy import np
 from ._benchmark_servers import Row, by_pod
-from ._benchmark_stats import Requests
+from ._benchmark_stats import CHUNK, Requests, quantiles
 
 POINTS = 240
 DOTS = 1500
-# Requests whose tokens are placed in time at once: keeps memory small.
-CHUNK = 4000
 WIDTHS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
 
 Line = tuple[list[float], list[float]]
@@ -42,8 +40,12 @@ def series_of(requests: Requests) -> Series:
     if np is None:
         return series
     values = {"ttft": requests.ttft, "tpot": requests.tpot, "e2e": requests.e2e}
-    values["itl"] = requests.itl.values if requests.itl is not None else requests.itl_quantiles
-    series.cdf = {name: cdf(each) for name, each in values.items() if each is not None and len(each) > 1}
+    values["itl"] = requests.itl_sorted if requests.itl_sorted is not None else requests.itl_quantiles
+    series.cdf = {
+        name: cdf(each)
+        for name, each in values.items()
+        if each is not None and len(each) > 1 and np.isfinite(each).any()
+    }
     if requests.start is None or not len(requests.start):
         return series
     ends = requests.start + (requests.e2e if requests.e2e is not None else requests.ttft)
@@ -75,7 +77,7 @@ def _rates(times: Any, edges: Any, width: float) -> list[float]:
 def cdf(seconds: Any) -> Line:
     """Milliseconds against the share of values that are not larger."""
     shares = np.concatenate([np.linspace(0, 0.99, POINTS - 40, endpoint=False), np.linspace(0.99, 1, 40)])
-    values = np.nanquantile(seconds, shares) * 1000
+    values = quantiles(seconds, shares) * 1000
     return _rounded(values), [round(float(each), 5) for each in shares]
 
 
