@@ -632,7 +632,9 @@ def main(task: str) -> int:
         STOP.asked = True
 
     signal.signal(signal.SIGTERM, stop)
-    settings = json.loads(os.environ["BENCHMARK_SETTINGS"])
+    settings = {**json.loads(os.environ["BENCHMARK_SETTINGS"]), "run": os.environ["BENCHMARK_RUN"]}
+    for folder in (os.environ.get("HOME"), os.environ.get("TMPDIR")):
+        Path(folder or settings["work"]).mkdir(parents=True, exist_ok=True)
     try:
         if task == "prepare":
             prepare(settings)
