@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright (c) 2026, the llm_d.gke contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The filter ``benchmark_steps``."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: benchmark_steps
-author: The llm_d.gke contributors
+author: The llm_d.gke contributors (@llm-d)
 version_added: 0.1.0
 short_description: The loads of a benchmark
 description:

@@ -1,6 +1,7 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright (c) 2026, the llm_d.gke contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A load on an llm-d deployment, from inside its cluster."""
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ DOCUMENTATION = r"""
 module: llm_d_benchmark
 short_description: Run a benchmark's Job in an llm-d deployment's cluster, and bring its results home
 version_added: 0.1.0
-author: The llm_d.gke contributors
+author: The llm_d.gke contributors (@llm-d)
 description:
   - Makes a Job that runs C(vllm bench serve), follows it, and writes what comes of it into a folder of its own below
     O(results), as it comes. Results travel through the Job's log in numbered parts with a checksum; nothing but the

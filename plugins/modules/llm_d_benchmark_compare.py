@@ -1,6 +1,7 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright (c) 2026, the llm_d.gke contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Benchmarks side by side."""
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ DOCUMENTATION = r"""
 module: llm_d_benchmark_compare
 short_description: Compare runs of a benchmark with each other
 version_added: 0.1.0
-author: The llm_d.gke contributors
+author: The llm_d.gke contributors (@llm-d)
 description:
   - Sets any number of runs of a C(history.csv) side by side, tells the differences, and judges them by a tolerance.
   - Settings in which runs differ (model, load, number of requests, chips) are named, for then the numbers answer

@@ -1,6 +1,7 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright (c) 2026, the llm_d.gke contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A report of a benchmark."""
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ DOCUMENTATION = r"""
 module: llm_d_benchmark_report
 short_description: Turn result files of vllm bench serve into a report
 version_added: 0.1.0
-author: The llm_d.gke contributors
+author: The llm_d.gke contributors (@llm-d)
 description:
   - Reads result files of C(vllm bench serve), of this collection's benchmark or made elsewhere (versions 0.11 to 0.32,
     also with C(--append-result), in PyTorch's form, with NaN, or cut), and writes C(summary.json), C(report.md) and

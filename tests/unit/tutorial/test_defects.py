@@ -100,7 +100,8 @@ def test_21_names_stand_in_one_place() -> None:
 
 def test_23_nobody_elses_bucket_or_account_is_touched() -> None:
     for name, text in automation().items():
-        assert "gs://" not in text and "iam.gserviceaccount.com" not in text, name
+        # gs://bucket/... and gs://name/... are how a user's own is written.
+        assert not re.search(r"gs://(?!bucket\b|name\b)\w", text) and "iam.gserviceaccount.com" not in text, name
 
 
 def test_31_one_namespace() -> None:
@@ -162,3 +163,13 @@ def test_the_tests_that_the_list_names_exist() -> None:
         path = CHECKOUT / file
         assert path.exists(), file
         assert not function or f"def {function}(" in path.read_text(encoding="utf-8"), f"{file}::{function}"
+
+
+def test_39_the_benchmark_has_limits_a_deadline_and_a_pinned_image() -> None:
+    job = (CHECKOUT / "roles" / "benchmark" / "templates" / "job.yaml.j2").read_text(encoding="utf-8")
+    for field in ("backoffLimit: 0", "activeDeadlineSeconds:", "ttlSecondsAfterFinished:", "resources:"):
+        assert field in job
+    resources = default("benchmark", "benchmark_resources")
+    assert resources["requests"]["cpu"] and resources["limits"]["memory"]
+    assert re.fullmatch(r"vllm/vllm-openai-cpu:v\d+\.\d+\.\d+", default("benchmark", "benchmark_image"))
+    assert default("benchmark", "benchmark_temperature") == 0, "versions differ in what they take when it is not said"
