@@ -130,20 +130,13 @@ def test_a_workflow_is_told_in_short(up: Run) -> None:
 
 
 def test_the_evidence_is_judged_the_same_without_the_cluster(deployment: Deployment, up: Run) -> None:
-    command = [str(PLAYBOOK.with_name("ansible")), "localhost", "-i", "localhost,"]
-    command += ["-m", "llm_d.gke.llm_d_kv_transfer_info", "-a"]
-    command += [f"evidence={deployment.reports}/sandbox/verify-evidence.json"]
-    done = subprocess.run(
-        command,
-        cwd=CHECKOUT,
-        env=environment(deployment.home),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    evidence, verdict = deployment.reports / "sandbox" / "verify-evidence.json", deployment.home / "verdict.json"
+    command = [str(PLAYBOOK.with_name("ansible")), "localhost", "-m", "llm_d.gke.llm_d_kv_transfer_info"]
+    command += ["-a", f"evidence={evidence} dest={verdict}"]
+    env = environment(deployment.home)
+    done = subprocess.run(command, cwd=CHECKOUT, env=env, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    again = json.loads(done.stdout.partition("=> ")[2])["kv_transfer"]
+    again = json.loads(verdict.read_text(encoding="utf-8"))
     known = deployment.report()["kv_transfer"]
     assert again == {name: known[name] for name in again}
 
