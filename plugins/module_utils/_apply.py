@@ -34,7 +34,7 @@ from ._errors import (
     TimeLimit,
 )
 from ._fields import dig, put
-from ._plan import CREATE, DELETE, WAIT, ResourcePlan, Step, Target, plan, state_reason
+from ._plan import CREATE, DELETE, WAIT, ResourcePlan, Step, Target, ailing, plan, state_reason
 
 if TYPE_CHECKING:
     from ._converge import Declaration
@@ -319,6 +319,8 @@ class Applier:
         if found is None:
             raise StateError("it is not there, although its creation was reported as done", resource=target.label)
         status = str(found.get("status") or "")
+        if status in target.kind.ailing:
+            raise ailing(target, found, status)
         if status in target.kind.broken:
             raise StateError(
                 f"it is in {status}: {state_reason(found) or 'Google gives no reason'}",

@@ -47,6 +47,8 @@ class Kind:
     always: bool = False
     # What the create request brings along of another kind: key → (option, kind).
     born_with: Mapping[str, tuple[str, Kind]] = field(default_factory=dict)
+    # Bad, yet in use and not to be deleted for it, whatever the user allows.
+    ailing: frozenset[str] = frozenset()
     # Whether one of ours that is broken is deleted and made again without being told to.
     repaired: bool = False
 
@@ -200,6 +202,8 @@ def _presence(target: Target, found: Json, policy: Policy) -> ResourcePlan:
     status = str(found.get("status") or "")
     if status in kind.busy:
         return ResourcePlan(target, [_wait(target, found)])
+    if status in kind.ailing:
+        return ResourcePlan(target, problem=ailing(target, found, status))
     if status in kind.broken:
         return _repair(target, found, policy, status)
     notes = []
@@ -236,6 +240,17 @@ def _repair(target: Target, found: Json, policy: Policy, status: str) -> Resourc
             reason=status,
             remedy="Delete it, or set `recreate: true` to have it deleted and made again.",
         ),
+    )
+
+
+def ailing(target: Target, found: Json, status: str) -> StateError:
+    reason = state_reason(found)
+    return StateError(
+        f"it is in {status}" + (f": {reason}" if reason else ""),
+        action="use",
+        resource=target.label,
+        reason=status,
+        remedy="GKE mends what it can by itself: do what its message asks for, and run the same task again.",
     )
 
 

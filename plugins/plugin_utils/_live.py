@@ -59,19 +59,33 @@ class LiveAction(ActionBase):  # type: ignore[misc]
 
     _supports_async = True
 
+    @contextmanager
+    def shown(self, path: str | None, task_vars: dict[str, Any] | None) -> Iterator[None]:
+        """Shows the lines of a file while something else goes on; of one that is not there yet, too."""
+        if not path or not self._wanted():
+            yield
+            return
+        Path(path).touch(mode=0o600)
+        with following(Path(path), self._teller(task_vars)):
+            yield
+
+    @staticmethod
+    def _teller(task_vars: dict[str, Any] | None) -> Callable[[str], None]:
+        host = str((task_vars or {}).get("inventory_hostname", ""))
+        display = Display()
+        return lambda line: display.display(f"{host}: {line}" if host else line)
+
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         if self._task.async_val or not self._wanted():
             # In the background nobody follows; on another machine the file is out of reach.
             module = self._execute_module(task_vars=task_vars, wrap_async=self._task.async_val)
             return {**result, **module}
-        host = str((task_vars or {}).get("inventory_hostname", ""))
-        display = Display()
         handle, name = tempfile.mkstemp(prefix="llm-d-progress-")
         os.close(handle)
         try:
             self._task.environment = [*(self._task.environment or []), {PROGRESS_FILE: name}]
-            with following(Path(name), lambda line: display.display(f"{host}: {line}" if host else line)):
+            with following(Path(name), self._teller(task_vars)):
                 module = self._execute_module(task_vars=task_vars)
         finally:
             Path(name).unlink(missing_ok=True)

@@ -305,7 +305,8 @@ CLUSTER = Kind(
     mark="resourceLabels",
     mark_later=True,
     busy=frozenset({"PROVISIONING", "RECONCILING", "STOPPING"}),
-    broken=frozenset({"ERROR", "DEGRADED"}),
+    broken=frozenset({"ERROR"}),
+    ailing=frozenset({"DEGRADED"}),
     born_with={"nodePools": ("default_pool", node_pool.NODE_POOL)},
     rows=ROWS,
 )
