@@ -23,7 +23,7 @@ options:
     description: Which rules to apply; all of them when left out.
     type: list
     elements: str
-    choices: [place, names, ranges, capacity, token]
+    choices: [place, names, ranges, capacity, token, programs]
 """
 
 EXAMPLES = r"""

@@ -19,6 +19,9 @@ LONGEST_TEXT = 4096
 GREATEST_NUMBER = 2**31 - 1
 TRUE_OR_FALSE = ["true", "false"]
 _SECRET = re.compile(r"(^|_)(token|password|secret|key)$")
+# A short name for the option, and what holds when nobody gives it: that is its default.
+_ALIAS = re.compile(r"^\{\{ \w+ \| default\((?P<value>'[^']*'|\d+(?:\.\d+)?|true|false)\)(?: \| \w+)? \}\}$")
+_CONSTANTS: Mapping[str, Any] = {"true": True, "false": False}
 
 
 class SurveyError(Exception):
@@ -42,6 +45,7 @@ def survey(title: str, names: Iterable[str], specs: Mapping[str, Option], defaul
 def question(name: str, option: Option, default: Any) -> Json:
     """One question, as AWX stores it."""
     kind = str(option.get("type", "str"))
+    default = _constant(default)
     if option.get("no_log") or _SECRET.search(name):
         raise SurveyError(f"'{name}' is a secret: an answer to a survey is shown in the job. Use a credential.")
     if isinstance(default, str) and "{{" in default:
@@ -57,6 +61,14 @@ def question(name: str, option: Option, default: Any) -> Json:
         "required": form["default"] != "",
         **form,
     }
+
+
+def _constant(default: Any) -> Any:
+    alias = _ALIAS.match(default) if isinstance(default, str) else None
+    if not alias:
+        return default
+    value = alias["value"]
+    return _CONSTANTS.get(value, value.strip("'"))
 
 
 def _text(option: Option, default: Any) -> Json:

@@ -138,7 +138,7 @@ class Controller:
         *,
         home: str | None = None,
         cancel: Callable[[], bool] | None = None,
-        timeout: float = 600,
+        timeout: float = 1200,
         env: Mapping[str, str] | None = None,
         **answers: Any,
     ) -> Done:

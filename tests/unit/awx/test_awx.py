@@ -7,8 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from plugins.plugin_utils._awx import failure, findings, there
+from ansible_collections.llm_d.gke.plugins.plugin_utils._awx import failure, findings, there
 
 GOOD = {"host": "https://awx.example.com", "token": "t", "state": "present", "project_url": "https://g.example.com/x.git",
         "image": "r.example.com/ee", "inventory_path": "inventories/mine/hosts.yml", "key_file": ""}  # fmt: skip

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.llm_d.gke.plugins.plugin_utils._survey import SurveyError, lines, question, survey
 
-from plugins.plugin_utils._survey import SurveyError, lines, question, survey
 from tests.integration.awx.recorder import rules
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
@@ -65,6 +65,9 @@ def test_every_option_becomes_a_question_that_awx_accepts_or_is_refused_with_a_r
         ({"type": "list", "elements": "str"}, ["x", "y"], {"type": "textarea", "default": "x\ny"}, ["", "x\ny\nz"]),
         ({"type": "list", "choices": ["a", "b"]}, ["a"], {"type": "multiselect", "default": "a"}, [["a", "b"], []]),
         ({"type": "path"}, "", {"type": "text"}, ["/tmp/x"]),
+        ({"type": "str"}, "{{ ttl | default('') }}", {"type": "text", "default": "", "required": False}, ["8h"]),
+        ({"type": "bool"}, "{{ only | default(false) }}", {"type": "multiplechoice", "default": "false"}, ["true"]),
+        ({"type": "int"}, "{{ number | default(7) | int }}", {"type": "integer", "default": 7}, [8]),
     ],
 )
 def test_a_type_has_its_question(
@@ -122,6 +125,15 @@ def test_no_questions_are_no_survey() -> None:
 )
 def test_a_list_may_come_as_lines(value: Any, expected: list[str]) -> None:
     assert lines(value) == expected
+
+
+def test_every_question_of_the_table_can_be_asked() -> None:
+    known = {name: (option, default) for name, option, default in options()}
+    table = yaml.safe_load((ROLES / "awx" / "vars" / "main" / "playbooks.yml").read_text())["awx_playbooks"]
+    specs, defaults = ({name: both[part] for name, both in known.items()} for part in (0, 1))
+    for row in table:
+        made = survey(row["name"], row["asks"], specs, defaults)
+        assert not made or rules.survey_refused(made) == ""
 
 
 def test_the_table_of_playbooks_is_complete() -> None:
