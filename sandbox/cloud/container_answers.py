@@ -72,8 +72,24 @@ def pool_answer(pool: Json, version: str, rng: random.Random) -> Json:
     return answer
 
 
-def cluster_answer(cluster: Json, pools: list[Json], node_count: int, version: str, rng: random.Random) -> Json:
-    """A cluster as GET shows it, with its pools and what follows from them."""
+def range_use(cluster: Json, pools: list[Json], nodes: list[int]) -> float:
+    """The part of the pods' range that nodes have taken, each its block."""
+    room = 1 << (32 - int(cluster["clusterIpv4Cidr"].rpartition("/")[2]))
+    taken = sum(count << (32 - int(pool["podIpv4CidrSize"])) for pool, count in zip(pools, nodes, strict=True))
+    return round(taken / room, 4)
+
+
+def _with_range_use(answer: Json, use: float) -> None:
+    """A cluster tells it, twice; a pool that is asked for alone does not."""
+    if not use:
+        return
+    answer["ipAllocationPolicy"]["defaultPodIpv4RangeUtilization"] = use
+    for pool in answer.get("nodePools", []):
+        pool["networkConfig"]["podIpv4RangeUtilization"] = use
+
+
+def cluster_answer(cluster: Json, pools: list[Json], nodes: list[int], version: str, rng: random.Random) -> Json:
+    """A cluster as GET shows it, with its pools, what follows from them, and from how many nodes each has."""
     answer: Json = compact(cluster, rng)
     answer["nodePools"] = [pool_answer(pool, version, rng) for pool in pools]
     answer["selfLink"] = _in_version(answer["selfLink"], version)
@@ -82,8 +98,9 @@ def cluster_answer(cluster: Json, pools: list[Json], node_count: int, version: s
         "resourceVersion": resource_version(answer.get("maintenancePolicy", {}))
     }
     answer["etag"] = cluster_etag(cluster)
-    if node_count:
-        answer["currentNodeCount"] = node_count
+    _with_range_use(answer, range_use(cluster, pools, nodes))
+    if sum(nodes):
+        answer["currentNodeCount"] = sum(nodes)
     if pools:
         first = answer["nodePools"][0]
         answer["nodeConfig"] = first["config"]

@@ -180,10 +180,10 @@ def create(cloud: Cloud, request: Request) -> Json:
 
 
 def _answer(cloud: Cloud, request: Request, cluster: Resource) -> Json:
-    pools = [pool.body for pool in world.pools_of(cloud, cluster)]
-    count = provision.node_count(cloud, cluster)
+    found = world.pools_of(cloud, cluster)
+    pools, nodes = [pool.body for pool in found], [len(pool.hidden.get("built", [])) for pool in found]
     rng = world.gke_of(cloud).random
-    return container_answers.cluster_answer(cluster.body, pools, count, request.method.version, rng)
+    return container_answers.cluster_answer(cluster.body, pools, nodes, request.method.version, rng)
 
 
 @method(f"{CLUSTERS}.get")

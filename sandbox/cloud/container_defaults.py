@@ -8,6 +8,8 @@ import copy
 from dataclasses import dataclass
 from typing import Any
 
+from sandbox.cloud.container_pools import DEFAULT_SCOPES, SCOPE
+
 Json = dict[str, Any]
 
 DEFAULT_SERVICES_CIDR = "34.118.224.0/20"
@@ -25,6 +27,9 @@ MONITORING_COMPONENTS = (
     "DCGM",
     "JOBSET",
 )
+# What goes on being monitored when monitoring is off.
+CONTROL_PLANE_COMPONENTS = ("APISERVER", "SCHEDULER", "CONTROLLER_MANAGER")
+AUTOPROVISIONING_SCOPES = (f"{SCOPE}userinfo.email", f"{SCOPE}cloud-platform")
 LOGGING_COMPONENTS = ("SYSTEM_COMPONENTS", "WORKLOADS")
 # What a client may send and the server decides: it never survives a create.
 _OUTPUT_ONLY = (
@@ -122,8 +127,25 @@ def _ip_allocation(asked: Json, context: ClusterContext) -> Json:
         "servicesIpv4CidrBlock": context.services_cidr,
         "networkTierConfig": {"networkTier": "NETWORK_TIER_DEFAULT"},
         "podCidrOverprovisionConfig": {},
-        "defaultPodIpv4RangeUtilization": 0.001,
     }
+
+
+def _autoscaling(asked: Json) -> Json:
+    """Node auto-provisioning has defaults even where it is off."""
+    on = asked.get("enableNodeAutoprovisioning", False)
+    given = asked.get("autoprovisioningNodePoolDefaults", {})
+    filled = _merged(
+        {
+            "imageType": "COS_CONTAINERD",
+            "management": {"autoRepair": True, "autoUpgrade": True},
+            "oauthScopes": list(AUTOPROVISIONING_SCOPES if on else DEFAULT_SCOPES),
+            "serviceAccount": "default",
+        },
+        {name: value for name, value in given.items() if (name, value) != ("minCpuPlatform", "automatic")},
+    )
+    if "upgradeSettings" in filled:
+        filled["upgradeSettings"] = {"strategy": "SURGE"} | filled["upgradeSettings"]
+    return {"autoscalingProfile": "BALANCED"} | asked | {"autoprovisioningNodePoolDefaults": filled}
 
 
 def _constants() -> Json:
@@ -132,7 +154,6 @@ def _constants() -> Json:
     return {
         "anonymousAuthenticationConfig": {"mode": "LIMITED"},
         "autopilot": {},
-        "autoscaling": {"autoscalingProfile": "BALANCED"},
         "binaryAuthorization": {},
         "controlPlaneEgress": {"mode": "VIA_CONTROL_PLANE"},
         "databaseEncryption": {"currentState": "CURRENT_STATE_DECRYPTED", "state": "DECRYPTED"},
@@ -187,18 +208,25 @@ def _beta_only() -> Json:
 BETA_ONLY = frozenset(_beta_only())
 
 
-def workload_identity(asked: Json, context_link: str) -> Json:
-    """The workload pool, with what v1beta1 repeats of it."""
+def workload_identity(asked: Json, project: str, location: str, cluster: Json) -> Json:
+    """The workload pool, with what v1beta1 repeats of it. The provider says locations/ of zonal clusters too."""
     pool = asked.get("workloadPool") or asked.get("identityNamespace", "")
     if not pool:
         return {}
-    return {"workloadPool": pool, "identityNamespace": pool, "identityProvider": context_link}
+    path = f"projects/{project}/locations/{location}/clusters/{cluster['name']}"
+    provider = f"https://container.googleapis.com/v1/{path}"
+    return {"workloadPool": pool, "identityNamespace": pool, "identityProvider": provider}
 
 
 def filled_cluster(asked: Json, context: ClusterContext) -> Json:
     """The stored cluster, PROVISIONING, without its node pools."""
     wanted = {key: value for key, value in asked.items() if key not in _OUTPUT_ONLY}
     cluster = _merged(_constants() | _beta_only(), wanted)
+    cluster["autoscaling"] = _autoscaling(asked.get("autoscaling", {}))
+    if not cluster.get("networkPolicy"):
+        cluster.pop("networkPolicy", None)
+    if not cluster["maintenancePolicy"].get("window"):
+        cluster["maintenancePolicy"].pop("window", None)
     cluster["addonsConfig"] = addons(asked.get("addonsConfig", {}))
     cluster["ipAllocationPolicy"] = _ip_allocation(asked.get("ipAllocationPolicy", {}), context)
     cluster["controlPlaneEndpointsConfig"] = _merged(_endpoints(context), asked.get("controlPlaneEndpointsConfig", {}))
@@ -210,10 +238,7 @@ def filled_cluster(asked: Json, context: ClusterContext) -> Json:
     cluster["network"], cluster["subnetwork"] = _short(context.network), _short(context.subnetwork)
     if cluster["releaseChannel"].get("channel") in (None, "", "UNSPECIFIED"):
         cluster["releaseChannel"] = {} if "releaseChannel" in asked else {"channel": "REGULAR"}
-    identity = workload_identity(
-        asked.get("workloadIdentityConfig", {}),
-        f"https://container.googleapis.com/v1/{context.link.split('/v1/', 1)[-1]}",
-    )
+    identity = workload_identity(asked.get("workloadIdentityConfig", {}), context.project, context.location, cluster)
     cluster.pop("workloadIdentityConfig", None)
     if identity:
         cluster["workloadIdentityConfig"] = identity

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import random
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,8 @@ DEFAULT_SCOPES = tuple(
     )
 )
 DEFAULT_MACHINE = "e2-medium"
+HYPERDISK_FAMILIES = frozenset({"n4", "c4"})
+NODE_IMAGE = "gke-1354-gke1000000-cos-125-19216-220-106-c-pre"
 PROVISIONING_LABEL = "goog-gke-node-pool-provisioning-model"
 
 
@@ -53,6 +56,11 @@ def expand_aliases(config: Json) -> None:
         config["oauthScopes"] = [scope if scope.startswith("https://") else SCOPE + scope for scope in scopes]
 
 
+def _default_disk(machine: str) -> str:
+    """The newest families take no persistent disks."""
+    return "hyperdisk-balanced" if machine.split("-", 1)[0] in HYPERDISK_FAMILIES else "pd-balanced"
+
+
 def _provisioning_model(config: Json) -> str:
     if config.get("spot") or config.get("preemptible"):
         return "spot"
@@ -68,14 +76,14 @@ def filled_node_config(asked: Json, workload_pool: str) -> Json:
     config.setdefault("machineType", DEFAULT_MACHINE)
     disk = config.get("bootDisk", {})
     size = int(disk.get("sizeGb") or config.get("diskSizeGb") or 100)
-    kind = disk.get("diskType") or config.get("diskType") or "pd-balanced"
+    kind = disk.get("diskType") or config.get("diskType") or _default_disk(config["machineType"])
     config |= {"diskSizeGb": size, "diskType": kind, "bootDisk": disk | {"diskType": kind, "sizeGb": str(size)}}
     config["imageType"] = config.get("imageType", "COS_CONTAINERD").upper()
     config["effectiveCgroupMode"] = "EFFECTIVE_CGROUP_MODE_V2"
     config["kubeletConfig"] = {"insecureKubeletReadonlyPortEnabled": False, "maxParallelImagePulls": 2} | config.get(
         "kubeletConfig", {}
     )
-    config["loggingConfig"] = {"variantConfig": {"variant": "DEFAULT"}} | config.get("loggingConfig", {})
+    config["nodeImageConfig"] = {"image": NODE_IMAGE, "imageProject": "gke-node-images"}
     config["metadata"] = {"disable-legacy-endpoints": "true"} | config.get("metadata", {})
     config["resourceLabels"] = config.get("resourceLabels", {}) | {PROVISIONING_LABEL: _provisioning_model(config)}
     config.setdefault("serviceAccount", "default")
@@ -127,6 +135,8 @@ def filled_pool(asked: Json, context: PoolContext, rng: random.Random) -> Json:
     } | pool.get("networkConfig", {})
     pool["upgradeSettings"] = {"maxSurge": 1, "strategy": "SURGE"} | pool.get("upgradeSettings", {})
     pool.setdefault("version", context.version)
+    in_five_years = time.gmtime(time.time() + 5 * 365 * 24 * 3600)
+    pool["kubeletCertInfo"] = {"tpmBootstrapCertExpireTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", in_five_years)}
     pool["selfLink"] = f"{context.link}/nodePools/{pool['name']}"
     pool["status"] = "PROVISIONING"
     if pool.get("autoscaling", {}).get("enabled"):

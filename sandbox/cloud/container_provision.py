@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from sandbox.cloud import (
+    container_groups,
     container_instances,
     container_machines,
     container_nodes,
@@ -18,7 +19,7 @@ from sandbox.cloud import (
 from sandbox.cloud.compute import reservations as compute_reservations
 from sandbox.cloud.container_operations import FULL
 from sandbox.cloud.container_pools import Json
-from sandbox.cloud.container_world import Gke, outcome, pools_of
+from sandbox.cloud.container_world import Gke, outcome
 from sandbox.cloud.operations import OperationFailed
 from sandbox.cloud.store import Resource, Store
 
@@ -110,6 +111,10 @@ def build_nodes(cloud: Cloud, gke: Gke, pool: Resource) -> Future[None]:
     container_instances.remove(cloud.store, project, [node for node in built if node["name"] not in staying])
     container_instances.make(cloud.store, project, cluster.body, pool.body, nodes)
     pool.hidden["built"] = list(nodes)
+    owner = cloud.project(project)
+    assert owner is not None
+    groups = pool.hidden.get("groups", [])
+    pool.hidden["groups"] = container_groups.settle(cloud.store, owner, pool.body, nodes, groups)
     objects = container_nodes.node_objects(pool.body, nodes)
     late = _registers_late(cloud, pool)
     if late is None:
@@ -151,12 +156,8 @@ def drop_nodes(cloud: Cloud, pool: Resource) -> None:
     """Gives back instances and reserved machines; the nodes themselves are the backend's."""
     container_instances.remove(cloud.store, project_in(pool.path), pool.hidden.get("built", []))
     pool.hidden["built"] = pool.hidden["nodes"] = []
+    container_groups.remove(cloud.store, pool.hidden.pop("groups", []))
     _settle_reservation(cloud, pool, 0)
-
-
-def node_count(cloud: Cloud, cluster: Resource) -> int:
-    """How many nodes the cluster has now."""
-    return sum(len(pool.hidden.get("built", [])) for pool in pools_of(cloud, cluster))
 
 
 class Steps:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sandbox.cloud import container_pools
-from sandbox.cloud.container_defaults import MONITORING_COMPONENTS, workload_identity
+from sandbox.cloud.container_defaults import CONTROL_PLANE_COMPONENTS, MONITORING_COMPONENTS, workload_identity
 from sandbox.cloud.container_pool_rules import check_version
 from sandbox.cloud.errors import invalid, not_implemented
 
@@ -84,10 +84,25 @@ def _set_logging_service(cluster: Json, service: str) -> None:
 
 def _set_monitoring_service(cluster: Json, service: str) -> None:
     cluster["monitoringService"] = service
-    components = [] if service in _SERVICES_OFF else list(MONITORING_COMPONENTS)
+    components = CONTROL_PLANE_COMPONENTS if service in _SERVICES_OFF else MONITORING_COMPONENTS
     cluster["monitoringConfig"] = cluster.get("monitoringConfig", {}) | {
-        "componentConfig": {"enableComponents": components}
+        "componentConfig": {"enableComponents": list(components)}
     }
+    _tell_telemetry(cluster)
+
+
+def _tell_telemetry(cluster: Json) -> None:
+    off = cluster["monitoringService"] in _SERVICES_OFF
+    cluster["clusterTelemetry"] = {"type": "DISABLED" if off else "ENABLED"}
+
+
+def _follow_components(cluster: Json) -> None:
+    """The old fields follow the new ones: with the system's components the service is on."""
+    for config, service in (("loggingConfig", "loggingService"), ("monitoringConfig", "monitoringService")):
+        components = cluster.get(config, {}).get("componentConfig", {}).get("enableComponents", [])
+        host = service.removesuffix("Service")
+        cluster[service] = f"{host}.googleapis.com/kubernetes" if "SYSTEM_COMPONENTS" in components else "none"
+    _tell_telemetry(cluster)
 
 
 def _check_gateway(cluster: Json, gateway: Json) -> None:
@@ -123,6 +138,8 @@ def updated_cluster(cluster: Json, update: Json, project: str) -> Json:
             _put(result, _SWITCHES[field], bool(value.get("enabled")))
         elif field in _MERGED:
             result[_MERGED[field]] = result.get(_MERGED[field], {}) | value
+            if field in ("desiredLoggingConfig", "desiredMonitoringConfig"):
+                _follow_components(result)
         elif field == "desiredLocations":
             zones = {zone.rpartition("-")[0] for zone in (*value, *result["locations"])}
             if not value or len(zones) > 1:
@@ -134,8 +151,7 @@ def updated_cluster(cluster: Json, update: Json, project: str) -> Json:
             _set_monitoring_service(result, value)
         elif field == "desiredWorkloadIdentityConfig":
             check_workload_pool(value, project)
-            link = f"https://container.googleapis.com/v1/{result['selfLink'].split('/v1/', 1)[-1]}"
-            identity = workload_identity(value, link)
+            identity = workload_identity(value, project, result["location"], result)
             result.pop("workloadIdentityConfig", None)
             if identity:
                 result["workloadIdentityConfig"] = identity

@@ -174,7 +174,9 @@ def start(
         on_failed=on_failed,
         details=details,
     )
-    return rendered(cloud, request, operation)
+    first = rendered(cloud, request, operation)
+    first.pop("progress", None)  # the first answer never tells any
+    return first
 
 
 def rendered(cloud: Cloud, request: Request, operation: Operation) -> Json:

@@ -116,7 +116,7 @@ def _check_asked(asked: Json) -> None:
 def _bucket_body(name: str, number: str, asked: Json) -> Json:
     location = asked.get("location", "US").upper()
     now = utc_timestamp()
-    return asked | {
+    body = asked | {
         "kind": "storage#bucket",
         "id": name,
         "name": name,
@@ -133,7 +133,11 @@ def _bucket_body(name: str, number: str, asked: Json) -> Json:
         "iamConfiguration": _configuration(asked.get("iamConfiguration", {})),
         "softDeletePolicy": _soft_delete(asked.get("softDeletePolicy", {})),
         "rpo": "DEFAULT",
+        **_autoclass(asked.get("autoclass", {}), now),
     }
+    if not body.get("lifecycle", {}).get("rule"):
+        body.pop("lifecycle", None)
+    return body
 
 
 @method("storage.buckets.insert")
@@ -159,6 +163,14 @@ def insert_bucket(cloud: Cloud, request: Request) -> Json:
     stored = cloud.store.put(path_of(name), _bucket_body(name, project.number, request.body), project=project.id)
     _first_policy(cloud, stored, project.id)
     return stored.body
+
+
+def _autoclass(asked: Json, now: str) -> Json:
+    """Only a bucket with autoclass tells of it, and since when."""
+    if not asked.get("enabled"):
+        return {}
+    times = {"toggleTime": now, "terminalStorageClassUpdateTime": now}
+    return {"autoclass": {"terminalStorageClass": "NEARLINE"} | asked | times}
 
 
 def _first_policy(cloud: Cloud, bucket: Resource, project: str) -> None:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright (c) 2026, the llm_d.gke contributors
-"""Firewall rules and custom routes."""
+"""Firewall rules, custom routes and routers."""
 
 from __future__ import annotations
 
@@ -94,3 +94,19 @@ class RouteKind(Kind):
         if resource.hidden.get("subnetwork"):
             message = f"Invalid resource usage: 'The local route {resource.name} cannot be deleted.'."
             raise ApiError(400, message, reason="invalidResourceUsage")
+
+
+class RouterKind(Kind):
+    def prepare(self, cloud: Cloud, request: Request, place: Place, body: Json) -> None:
+        body.setdefault("encryptedInterconnectRouter", False)
+        names = [nat.get("name") for nat in body.get("nats", [])]
+        if None in names:
+            raise required("nats[].name")
+        if len(set(names)) != len(names):
+            raise invalid_value("nats", "", "The names of the gateways must differ.")
+        for nat in body.get("nats", []):
+            nat.setdefault("type", "PUBLIC")
+            nat.setdefault("endpointTypes", ["ENDPOINT_TYPE_VM"])
+            nat.setdefault("enableEndpointIndependentMapping", False)
+            nat.setdefault("enableDynamicPortAllocation", nat["type"] == "PRIVATE")
+            nat.setdefault("effectiveTcpTimeWaitTimeoutSec", nat.get("tcpTimeWaitTimeoutSec", 120))

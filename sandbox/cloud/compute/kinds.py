@@ -56,6 +56,10 @@ class Kind:
     labels: bool = False
     verbs: tuple[str, ...] = READ + WRITE
 
+    def patch_type(self, change: Json) -> str:
+        """What an operation says that patches: no two kinds agree."""
+        return "patch"
+
     def prepare(self, cloud: Cloud, request: Request, place: Place, body: Json) -> None:
         """Checks a new or changed body and completes it. Links in it are resolved."""
 

@@ -28,6 +28,9 @@ SMALLEST_MTU, LARGEST_MTU = 1300, 8896
 
 
 class NetworkKind(Kind):
+    def patch_type(self, change: Json) -> str:
+        return "compute.networks.patch" if "routingConfig" in change else "updateNetwork"
+
     def prepare(self, cloud: Cloud, request: Request, place: Place, body: Json) -> None:
         if "autoCreateSubnetworks" not in body:
             message = "Legacy networks are not supported: autoCreateSubnetworks must be true or false."
@@ -44,6 +47,11 @@ class NetworkKind(Kind):
         routing.setdefault("routingMode", "REGIONAL")
         routing.setdefault("bgpBestPathSelectionMode", "LEGACY")
         body.setdefault("networkFirewallPolicyEnforcementOrder", "AFTER_CLASSIC_FIREWALL")
+        if not body.get("enableUlaInternalIpv6"):
+            body.pop("enableUlaInternalIpv6", None)  # only true is shown
+        else:
+            ula = f"fd20:{cloud.store.hex(3)}:{cloud.store.hex(3)}:0:0:0:0:0/48"
+            body.setdefault("internalIpv6Range", ula)
         body["selfLinkWithId"] = link(f"{place.path}/networks/{body['id']}")
         body.pop("subnetworks", None)
 

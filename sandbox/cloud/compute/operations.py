@@ -65,7 +65,7 @@ def start(
         name=new_name(),
     )
     cloud.part(State).remember(request, operation)
-    return render(operation)
+    return render(operation) | {"progress": 0}
 
 
 def render(operation: Operation) -> Json:

@@ -37,6 +37,11 @@ def seen(cloud: Cloud, resource: Resource) -> Json:
 
 
 class ReservationKind(Kind):
+    def check_change(self, cloud: Cloud, request: Request, resource: Resource, change: Json) -> None:
+        """The call is a PATCH that says in ``paths`` what it changes; the rest of its body only names things."""
+        if not request.params.get("paths"):
+            raise ApiError(400, "Required parameter 'paths' not specified", reason="required")
+
     def hidden(self, cloud: Cloud, resource: Resource) -> bool:
         return cloud.faults.has_habit("reservation_absent", resource.path)
 
@@ -75,6 +80,8 @@ def fill_in(body: Json) -> None:
     body.setdefault("shareSettings", {"shareType": "LOCAL"})
     body.setdefault("reservationSharingPolicy", {"serviceShareType": "DISALLOW_ALL"})
     body.setdefault("resourceStatus", {"specificSkuAllocation": {}})
+    if projects := sorted(body["shareSettings"].get("projectMap", {})):
+        body["shareSettings"]["projects"] = projects
     body["status"] = "READY"
 
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from sandbox.cloud.compute.armor import SecurityPolicyKind
-from sandbox.cloud.compute.firewalls import FirewallKind, RouteKind
+from sandbox.cloud.compute.firewalls import FirewallKind, RouteKind, RouterKind
 from sandbox.cloud.compute.kinds import READ, Kind
 from sandbox.cloud.compute.loadbalancing import (
     AddressKind,
@@ -195,7 +195,7 @@ TABLE = (
         defaults={"status": "READY"},
         verbs=MAKE_AND_DELETE,
     ),
-    Kind("routers", "router", {"region": "routers"}, links=("network",), required=("network",)),
+    RouterKind("routers", "router", {"region": "routers"}, links=("network",), required=("network",)),
     SubnetworkKind(
         "subnetworks",
         "subnetwork",
@@ -218,6 +218,7 @@ TABLE = (
         "networks",
         "network",
         {"global": "networks"},
+        links=("networkProfile",),
         changeable=frozenset(
             {
                 "mtu",
@@ -233,7 +234,8 @@ TABLE = (
         "reservations",
         "reservation",
         {"zone": "reservations"},
-        verbs=MAKE_AND_DELETE,
+        changeable=frozenset({"shareSettings", "specificReservationRequired", "reservationSharingPolicy"}),
+        verbs=(*MAKE_AND_DELETE, "update"),
     ),
 )
 

@@ -257,7 +257,7 @@ def _patch(kind: Kind) -> Handler:
             return new
 
         effect(resource.body)  # refuses now what would be refused at the end
-        return change_operation(cloud, request, kind, place, resource, request.method.id, effect)
+        return change_operation(cloud, request, kind, place, resource, kind.patch_type(change), effect)
 
     return patch
 
@@ -279,7 +279,7 @@ def _update(kind: Kind) -> Handler:
             return new
 
         effect(resource.body)  # refuses now what would be refused at the end
-        return change_operation(cloud, request, kind, place, resource, request.method.id, effect)
+        return change_operation(cloud, request, kind, place, resource, "update", effect)
 
     return update
 
