@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sandbox.cloud.clock import compute_timestamp
 from sandbox.cloud.compute.kinds import Kind, in_use, invalid_value, required
@@ -13,7 +13,7 @@ from sandbox.cloud.compute.links import Place, link
 from sandbox.cloud.compute.machines import find as find_machine
 from sandbox.cloud.compute.operations import render
 from sandbox.cloud.compute.state import KINDS, State
-from sandbox.cloud.compute.verbs import change_operation, found
+from sandbox.cloud.compute.verbs import change_operation, found, patcher
 from sandbox.cloud.errors import ApiError
 from sandbox.cloud.registry import method, on_start
 from sandbox.cloud.request import Request
@@ -37,6 +37,9 @@ def seen(cloud: Cloud, resource: Resource) -> Json:
 
 
 class ReservationKind(Kind):
+    def patch_type(self, change: Json) -> str:
+        return "compute.allocations.update"
+
     def check_change(self, cloud: Cloud, request: Request, resource: Resource, change: Json) -> None:
         """The call is a PATCH that says in ``paths`` what it changes; the rest of its body only names things."""
         if not request.params.get("paths"):
@@ -83,6 +86,12 @@ def fill_in(body: Json) -> None:
     if projects := sorted(body["shareSettings"].get("projectMap", {})):
         body["shareSettings"]["projects"] = projects
     body["status"] = "READY"
+
+
+@method("compute.reservations.update")
+def update(cloud: Cloud, request: Request) -> Json:
+    """Update by name, a PATCH by its verb and by what it does."""
+    return cast(Json, patcher(KINDS["reservations"])(cloud, request))
 
 
 @method("compute.reservations.resize")

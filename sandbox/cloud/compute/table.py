@@ -235,7 +235,7 @@ TABLE = (
         "reservation",
         {"zone": "reservations"},
         changeable=frozenset({"shareSettings", "specificReservationRequired", "reservationSharingPolicy"}),
-        verbs=(*MAKE_AND_DELETE, "update"),
+        verbs=MAKE_AND_DELETE,
     ),
 )
 

@@ -43,7 +43,7 @@ def register(kind: Kind) -> None:
         "list": _list,
         "aggregatedList": _aggregated_list,
         "insert": _insert,
-        "patch": _patch,
+        "patch": patcher,
         "update": _update,
         "setLabels": _set_labels,
         "delete": _delete,
@@ -241,7 +241,7 @@ def _cleared(kind: Kind, request: Request) -> list[str]:
     return names
 
 
-def _patch(kind: Kind) -> Handler:
+def patcher(kind: Kind) -> Handler:
     def patch(cloud: Cloud, request: Request) -> Json:
         if (earlier := cloud.part(State).repeated(request)) is not None:
             return render(earlier)
