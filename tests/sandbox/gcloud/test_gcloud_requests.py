@@ -40,6 +40,7 @@ class World:
         self.client = Client(serving, serving.cloud.auth.issue(serving.cloud.settings.account_email))
         self.operation = ""
         self.etag = ""
+        self.bindings: list[Json] = []
 
     def settle(self) -> None:
         """Until nothing is under way but GKE's own."""
@@ -50,13 +51,23 @@ class World:
 
     def send(self, row: Row) -> Answer:
         path = row.path.replace("{operation}", self.operation)
-        body = json.loads(json.dumps(row.body).replace("{etag}", self.etag)) if row.body else None
+        body = self._body(row) if row.body else None
         answer = self._batch(row) if row.batch else self.client.call(row.method, path, body, alt="json", **row.query)
         found = answer.body if isinstance(answer.body, dict) else {}
         if re.match(r"operation|operations/", str(found.get("name", ""))) and row.status == 200:
             self.operation = found["name"].removeprefix("operations/")
         self.etag = found.get("etag", self.etag)
+        self.bindings = found.get("bindings", self.bindings)
         return answer
+
+    def _body(self, row: Row) -> Json:
+        """As recorded; a policy keeps what it had for owners, of whom the recorder knew nothing."""
+        body: Json = json.loads(json.dumps(row.body).replace("{etag}", self.etag))
+        policy = body.get("policy", body)
+        if "etag" in policy:
+            owners = [item for item in self.bindings if re.match(r"roles/(owner|storage\.legacy)", item["role"])]
+            policy["bindings"] = owners + policy.get("bindings", [])
+        return body
 
     def _batch(self, row: Row) -> Answer:
         part = f"{row.method} {quote(row.path)}?alt=json HTTP/1.1\r\nContent-Length: 0\r\n\r\n"
