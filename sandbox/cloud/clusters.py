@@ -46,6 +46,9 @@ class Backend(Protocol):
     def start(self, key: str, config: Json, on_exit: Callable[[str], None]) -> Future[Json]:
         """Starts the cluster; the result is {"endpoint", "ca_certificate"}."""
 
+    def configure(self, key: str, features: Json) -> Future[None]:
+        """Tells a running cluster what it is to have now (gateway_api, managed_prometheus)."""
+
     def put_pool(self, key: str, pool: str, nodes: list[Json]) -> Future[None]:
         """Makes the pool's nodes be these; done when they are registered and ready."""
 
@@ -90,6 +93,9 @@ class NoClusters:
 
     def start(self, key: str, config: Json, on_exit: Callable[[str], None]) -> Future[Json]:
         return _finished({"endpoint": "127.0.0.1:1", "ca_certificate": self_signed_certificate(config["name"])})
+
+    def configure(self, key: str, features: Json) -> Future[None]:
+        return _finished(None)
 
     def put_pool(self, key: str, pool: str, nodes: list[Json]) -> Future[None]:
         return _finished(None)
@@ -197,6 +203,13 @@ class ClusterProcess:
         state = self._until(START_SECONDS, "The start of the control plane", look)
         return {"endpoint": self.endpoint, "ca_certificate": state["ca_certificate"]}
 
+    def configure(self, features: Json) -> None:
+        """Tells the cluster what it is to have now; done when it has it."""
+        try:
+            call(self.control, "POST", "/features", features, timeout=START_SECONDS)
+        except (OSError, UnixHttpError) as error:
+            raise ClusterError(f"The cluster could not be changed: {error} {self._last_words()}") from error
+
     def put_pool(self, name: str, nodes: list[Json]) -> None:
         """Makes the nodes, and waits until they are ready."""
         self._until(NODES_SECONDS, f"The registration of node pool {name}", lambda: self._put(name, nodes))
@@ -267,6 +280,10 @@ class RealClusters:
     def _running(self, key: str) -> ClusterProcess | None:
         with self._lock:
             return self._clusters.get(key)
+
+    def configure(self, key: str, features: Json) -> Future[None]:
+        cluster = self._running(key)
+        return cluster.workers.submit(cluster.configure, features) if cluster else _finished(None)
 
     def put_pool(self, key: str, pool: str, nodes: list[Json]) -> Future[None]:
         cluster = self._running(key)

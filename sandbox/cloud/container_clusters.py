@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import os
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,13 +101,22 @@ def _new_cluster(cloud: Cloud, request: Request, asked: Json, path: str) -> Reso
     return stored
 
 
+def features_of(body: Json) -> Json:
+    """What the process behind a cluster has to have or not, by the cluster's configuration."""
+    gateway = body["networkConfig"].get("gatewayApiConfig", {}).get("channel", "")
+    return {
+        "gateway_api": gateway in ("CHANNEL_STANDARD", "CHANNEL_EXPERIMENTAL"),
+        "managed_prometheus": bool(body["monitoringConfig"].get("managedPrometheusConfig", {}).get("enabled")),
+    }
+
+
 def process_config(cloud: Cloud, cluster: Resource) -> Json:
     """What the process behind a cluster is told, but for the sockets it is given."""
     body, place, settings = cluster.body, cluster.hidden["place"], cloud.settings
     directory = world.gke_of(cloud).cluster_directory(cluster.name, body["location"])
     run_dir = settings.run_dir or directory
-    gateway = body["networkConfig"].get("gatewayApiConfig", {}).get("channel", "")
     return {
+        **features_of(body),
         "name": cluster.name,
         "project": provision.project_in(cluster.path),
         "location": body["location"],
@@ -121,8 +131,6 @@ def process_config(cloud: Cloud, cluster: Resource) -> Json:
         "cloud_socket": str(run_dir / "cloud.sock"),
         "control_socket": str(run_dir / f"cluster-{body['id'][:8]}.sock"),
         "addons": body["addonsConfig"],
-        "gateway_api": gateway in ("CHANNEL_STANDARD", "CHANNEL_EXPERIMENTAL"),
-        "managed_prometheus": bool(body["monitoringConfig"].get("managedPrometheusConfig", {}).get("enabled")),
         "workload_pool": body.get("workloadIdentityConfig", {}).get("workloadPool", ""),
         "time_scale": settings.time_scale,
         "tools": str(settings.tools or os.environ.get("LLM_D_TOOLS") or Path(__file__).resolve().parents[2] / ".tools"),
@@ -261,7 +269,14 @@ def _start_change(cloud: Cloud, request: Request, cluster: Resource, new_body: J
         policies.make_workload_pool(cloud, new_body.get("workloadIdentityConfig", {}).get("workloadPool", ""))
         world.mark_running(cluster)
 
-    effect = provision.Steps(world.gke_of(cloud), apply)
+    gke = world.gke_of(cloud)
+
+    def configure() -> Future[None] | None:
+        """Only what the process behind the cluster has to know."""
+        wanted = features_of(new_body)
+        return None if wanted == features_of(cluster.body) else gke.backend.configure(cluster.path, wanted)
+
+    effect = provision.Steps(gke, configure, apply)
     return world.start(
         cloud,
         request,

@@ -21,7 +21,7 @@ from pathlib import Path
 from . import components, controlplane, namespaces, netlink
 from .config import BRIDGE, Config
 from .control import Control, Gateway
-from .controller import LoadBalancerController
+from .features import Features
 from .kube import KubeClient
 from .node.agent import NodeAgent
 from .processes import Reaper
@@ -80,7 +80,9 @@ async def run(config: Config) -> None:
             )
         )
         agent = NodeAgent(config, client, reaper)
-        control = Control(config, plane, agent.pools, gateway, stopping.set)
+        features = Features(config, reaper)
+        stack.push_async_callback(features.stop)
+        control = Control(config, plane, agent.pools, gateway, features, stopping.set)
         webhook = TokenWebhook(config.cloud_socket)
         await control.start()
         stack.push_async_callback(control.stop)
@@ -94,7 +96,7 @@ async def run(config: Config) -> None:
             front = Relay(listener_from_descriptor(config.gateway_fd), lambda: gateway.address)
             await front.start()
             stack.push_async_callback(front.stop)
-        starting = asyncio.create_task(start(config, plane, client, agent, reaper, stack))
+        starting = asyncio.create_task(start(plane, client, agent, features))
         await stopping.wait()
         log.info("stopping")
         starting.cancel()
@@ -103,23 +105,13 @@ async def run(config: Config) -> None:
     log.info("stopped")
 
 
-async def start(
-    config: Config,
-    plane: controlplane.ControlPlane,
-    client: KubeClient,
-    agent: NodeAgent,
-    reaper: Reaper,
-    stack: AsyncExitStack,
-) -> None:
+async def start(plane: controlplane.ControlPlane, client: KubeClient, agent: NodeAgent, features: Features) -> None:
     try:
         await plane.run(client)
         if plane.error:
             return
         await agent.start()
-        if config.gateway_api:
-            controller = LoadBalancerController(config, reaper)
-            controller.start()
-            stack.push_async_callback(controller.stop)
+        await features.start()
     except Exception as error:
         plane.error = f"the cluster did not start: {error}"
         log.exception("start failed")

@@ -16,6 +16,7 @@ from aiohttp import web
 
 from .config import Config
 from .controlplane import ControlPlane
+from .features import Features
 from .node.pools import NodePools
 from .relay import Address
 
@@ -62,12 +63,14 @@ class Control:
         control_plane: ControlPlane,
         pools: NodePools,
         gateway: Gateway,
+        features: Features,
         shut_down: Callable[[], None],
     ) -> None:
         self._config = config
         self._control_plane = control_plane
         self._pools = pools
         self._gateway = gateway
+        self._features = features
         self._shut_down = shut_down
         self._runner: web.AppRunner | None = None
 
@@ -79,6 +82,7 @@ class Control:
         router.add_put("/nodepools/{name}", self._put_pool)
         router.add_get("/nodepools/{name}", self._get_pool)
         router.add_delete("/nodepools/{name}", self._delete_pool)
+        router.add_post("/features", self._change_features)
         router.add_post("/gateway", self._set_gateway)
         router.add_delete("/gateway", self._unset_gateway)
         router.add_post("/shutdown", self._shutdown)
@@ -126,6 +130,11 @@ class Control:
 
     async def _delete_pool(self, request: web.Request) -> web.Response:
         await self._pools.delete(request.match_info["name"])
+        return web.json_response({})
+
+    async def _change_features(self, request: web.Request) -> web.Response:
+        self._require_ready()
+        await self._features.change(await request.json())
         return web.json_response({})
 
     async def _set_gateway(self, request: web.Request) -> web.Response:

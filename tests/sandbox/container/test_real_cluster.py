@@ -55,10 +55,16 @@ def cloud(tmp_path: Path) -> Iterator[RunningCloud]:
         yield running
 
 
+def _kubectl(cloud: RunningCloud, *arguments: str) -> str:
+    command = [str(KUBECTL), "--request-timeout=20s", *arguments]
+    return subprocess.run(
+        command, env=os.environ | cloud.env, capture_output=True, text=True, timeout=60, check=True
+    ).stdout
+
+
 def _nodes(cloud: RunningCloud) -> dict[str, dict[str, str]]:
-    command = [str(KUBECTL), "--request-timeout=20s", "get", "nodes", "-o", "json"]
-    answer = subprocess.run(command, env=os.environ | cloud.env, capture_output=True, text=True, timeout=60, check=True)
-    return {item["metadata"]["name"]: item["metadata"]["labels"] for item in json.loads(answer.stdout)["items"]}
+    items = json.loads(_kubectl(cloud, "get", "nodes", "-o", "json"))["items"]
+    return {item["metadata"]["name"]: item["metadata"]["labels"] for item in items}
 
 
 def _process(cloud: RunningCloud) -> int:
@@ -75,10 +81,20 @@ def test_nodes_follow_pools_and_everything_ends_with_the_cluster(cloud: RunningC
     assert [labels["cloud.google.com/gke-tpu-topology"] for labels in tpu] == ["2x2"]
     assert "error" not in cloud.wait(cloud.call("DELETE", f"{CLUSTER}/nodePools/tpu"))
     assert len(_nodes(cloud)) == 1
+    _switches_the_gateway_api_on(cloud)
     process = _process(cloud)
     assert "error" not in cloud.wait(cloud.call("DELETE", CLUSTER))
     assert not is_program(process, "sandbox.cluster")
     assert "KUBECONFIG" not in cloud.env
+
+
+def _switches_the_gateway_api_on(cloud: RunningCloud) -> None:
+    """An update reaches the running cluster: what comes with the Gateway API is there when the operation is done."""
+    assert "gatewayclasses" not in _kubectl(cloud, "api-resources")
+    update = {"update": {"desiredGatewayApiConfig": {"channel": "CHANNEL_STANDARD"}}}
+    ended = cloud.wait(cloud.call("PUT", CLUSTER, update))
+    assert "error" not in ended, ended
+    assert "gke-l7-regional-external-managed" in _kubectl(cloud, "get", "gatewayclasses", "-o", "name")
 
 
 def test_a_cluster_that_dies_shows_it_and_can_be_deleted(cloud: RunningCloud) -> None:
