@@ -8,6 +8,7 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from sandbox.cloud import roles
 from sandbox.cloud.errors import ApiError, permission_denied
 from sandbox.cloud.faults import CATALOG, BadFault, random_plan
 from sandbox.cloud.registry import method, route
@@ -24,13 +25,12 @@ def token(cloud: Cloud, http: HttpRequest) -> HttpResponse:
 
 @method("iamcredentials.projects.serviceAccounts.generateAccessToken")
 def generate_access_token(cloud: Cloud, request: Request) -> dict[str, str]:
-    """Impersonation: any identity of the project may act as any of its service accounts (as an owner may)."""
+    """Impersonation: for those who have roles/iam.serviceAccountTokenCreator on the account (or its project)."""
     email = request.params["serviceAccountsId"]
-    known = any(email.endswith(f"@{project.id}.iam.gserviceaccount.com") for project in cloud.settings.projects)
-    if not known:
-        raise permission_denied(
-            "Permission 'iam.serviceAccounts.getAccessToken' denied on resource (or it may not exist)."
-        )
+    found = next((item for item in cloud.store.of_kind("serviceAccounts") if item.body["email"] == email), None)
+    needed = "iam.serviceAccounts.getAccessToken"
+    if found is None or not roles.may(cloud, request.principal, needed, found.body["projectId"], found.path):
+        raise permission_denied(f"Permission '{needed}' denied on resource (or it may not exist).")
     scopes = frozenset(request.body.get("scope", []))
     if not scopes:
         raise ApiError(400, "Scope required.")

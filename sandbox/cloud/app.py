@@ -14,7 +14,7 @@ import time
 from typing import Any, Protocol, TypeVar
 from urllib.parse import unquote
 
-from sandbox.cloud import enums, registry, schema
+from sandbox.cloud import enums, permissions, registry, schema
 from sandbox.cloud.auth import Auth, check_scopes
 from sandbox.cloud.clock import Clock
 from sandbox.cloud.discovery import Catalog, Match, Method
@@ -138,6 +138,7 @@ class Cloud:
         request = Request(method, {}, {}, principal, path=unquote(http.path), headers=http.headers)
         request.project = self._project_of(http, match)
         self._check_enabled(request)
+        permissions.check(self, request)
         if method.id not in registry.METHODS:
             raise not_implemented(method.id)
         self._check(request, http, match)

@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
-from sandbox.cloud import policies
+from sandbox.cloud import policies, roles
 from sandbox.cloud.clock import utc_timestamp
 from sandbox.cloud.errors import permission_denied
 from sandbox.cloud.registry import method, on_start
@@ -22,12 +23,12 @@ PROJECTS = "cloudresourcemanager.projects"
 
 @on_start
 def own_the_project(cloud: Cloud) -> None:
-    """The account whose key is handed out owns the project."""
+    """The account whose key is handed out owns the projects."""
+    owner = {"role": "roles/owner", "members": [f"serviceAccount:{cloud.settings.account_email}"]}
     for project in cloud.settings.projects:
         cloud.store.put(f"projects/{project.id}", {"created": utc_timestamp()})
-    owner = {"role": "roles/owner", "members": [f"serviceAccount:{cloud.settings.account_email}"]}
-    path = f"projects/{cloud.settings.project.id}/policies/iam"
-    cloud.store.put(path, {"version": 1, "etag": cloud.store.fingerprint(), "bindings": [owner]})
+        policy = {"version": 1, "etag": cloud.store.fingerprint(), "bindings": [copy.deepcopy(owner)]}
+        cloud.store.put(f"projects/{project.id}/policies/iam", policy)
 
 
 def _project(request: Request) -> Project:
@@ -79,5 +80,7 @@ def set_policy(cloud: Cloud, request: Request) -> Json:
 
 @method(f"{PROJECTS}.testIamPermissions")
 def test_permissions(cloud: Cloud, request: Request) -> Json:
-    _project(request)
-    return policies.granted(request.body)
+    project = _project(request).id
+    asked = policies.granted(request.body).get("permissions", [])
+    held = [each for each in asked if roles.may(cloud, request.principal, each, project)]
+    return {"permissions": held} if held else {}

@@ -10,7 +10,7 @@ import re
 import time
 from typing import TYPE_CHECKING, Any
 
-from sandbox.cloud import policies
+from sandbox.cloud import policies, roles
 from sandbox.cloud.clock import utc_timestamp
 from sandbox.cloud.errors import ApiError, invalid
 from sandbox.cloud.registry import method, on_start, route
@@ -132,8 +132,11 @@ def set_policy(cloud: Cloud, request: Request) -> Json:
 
 @method(f"{ACCOUNTS}.testIamPermissions")
 def test_permissions(cloud: Cloud, request: Request) -> Json:
-    _find(cloud, request)
-    return policies.granted(request.body)
+    account = _find(cloud, request)
+    asked = policies.granted(request.body).get("permissions", [])
+    project = str(account.body["projectId"])
+    held = [each for each in asked if roles.may(cloud, request.principal, each, project, account.path)]
+    return {"permissions": held} if held else {}
 
 
 def _key_answer(account: Resource, key_id: str) -> Json:

@@ -129,7 +129,7 @@ def is_visible(cloud: Cloud, email: str) -> bool:
 
 
 def granted(body: Json) -> Json:
-    """The answer to testIamPermissions: callers of the sandbox own its project."""
+    """The permissions that testIamPermissions was asked about, if they are ones at all."""
     permissions = body.get("permissions", [])
     for permission in permissions:
         if permission.count(".") < 2 or "*" in permission:

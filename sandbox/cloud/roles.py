@@ -34,10 +34,103 @@ _OBJECT_WRITE = (
 )
 _TOKENS = ("iam.serviceAccounts.get", "iam.serviceAccounts.getAccessToken", "iam.serviceAccounts.getOpenIdToken")
 
+_PROJECT = "resourcemanager.projects.get"
+_SERVICES = ("serviceusage.services.get", "serviceusage.services.list")
+_READ = tuple(
+    f"{api}.*.{verb}"
+    for api in ("compute", "container", "iam", "serviceusage", "resourcemanager")
+    for verb in ("get", "list", "getIamPolicy")
+)
+_NETWORK = tuple(
+    f"compute.{kind}.*"
+    for kind in (
+        "networks",
+        "subnetworks",
+        "routers",
+        "routes",
+        "addresses",
+        "globalAddresses",
+        "forwardingRules",
+        "globalForwardingRules",
+        "backendServices",
+        "regionBackendServices",
+        "healthChecks",
+        "regionHealthChecks",
+        "urlMaps",
+        "regionUrlMaps",
+        "targetHttpProxies",
+        "regionTargetHttpProxies",
+        "targetHttpsProxies",
+        "regionTargetHttpsProxies",
+        "networkEndpointGroups",
+        "globalOperations",
+        "regionOperations",
+        "zoneOperations",
+        "regions",
+        "zones",
+        "projects",
+    )
+)
+# Not even an owner may make tokens for others, without being given it.
+TOKEN_PERMISSIONS = frozenset(
+    f"iam.serviceAccounts.{verb}"
+    for verb in ("getAccessToken", "getOpenIdToken", "signBlob", "signJwt", "implicitDelegation")
+)
+
 PERMISSIONS: dict[str, tuple[str, ...]] = {
     "roles/owner": ("*",),
-    "roles/editor": ("storage.buckets.create", "storage.buckets.delete", "storage.buckets.list"),
-    "roles/viewer": ("storage.buckets.list",),
+    "roles/editor": (
+        "storage.buckets.create",
+        "storage.buckets.delete",
+        "storage.buckets.list",
+        "compute.*",
+        "container.*",
+        "serviceusage.*",
+        "iam.serviceAccounts.actAs",
+        "iam.serviceAccounts.create",
+        "iam.serviceAccounts.delete",
+        "iam.serviceAccounts.update",
+        *_READ,
+    ),
+    "roles/viewer": ("storage.buckets.list", *_READ),
+    "roles/browser": ("resourcemanager.projects.get",),
+    "roles/compute.admin": ("compute.*", _PROJECT, *_SERVICES),
+    "roles/compute.networkAdmin": (*_NETWORK, "compute.firewalls.get", "compute.firewalls.list", _PROJECT, *_SERVICES),
+    "roles/compute.securityAdmin": (
+        "compute.firewalls.*",
+        "compute.securityPolicies.*",
+        "compute.regionSecurityPolicies.*",
+        "compute.sslCertificates.*",
+        "compute.networks.get",
+        "compute.networks.list",
+        "compute.networks.updatePolicy",
+        "compute.globalOperations.*",
+        _PROJECT,
+        *_SERVICES,
+    ),
+    "roles/compute.viewer": ("compute.*.get", "compute.*.list", _PROJECT, *_SERVICES),
+    "roles/container.admin": ("container.*", _PROJECT),
+    "roles/container.clusterAdmin": ("container.clusters.*", "container.operations.*", _PROJECT),
+    "roles/container.developer": ("container.clusters.get", "container.clusters.list", _PROJECT),
+    "roles/container.clusterViewer": ("container.clusters.get", "container.clusters.list", _PROJECT),
+    "roles/container.viewer": ("container.*.get", "container.*.list", _PROJECT),
+    "roles/iam.serviceAccountUser": (
+        "iam.serviceAccounts.actAs",
+        "iam.serviceAccounts.get",
+        "iam.serviceAccounts.list",
+    ),
+    "roles/iam.serviceAccountAdmin": tuple(
+        f"iam.serviceAccounts.{verb}"
+        for verb in ("create", "delete", "disable", "enable", "get", "getIamPolicy", "list", "setIamPolicy", "update")
+    ),
+    "roles/iam.serviceAccountKeyAdmin": ("iam.serviceAccountKeys.*",),
+    "roles/resourcemanager.projectIamAdmin": (
+        _PROJECT,
+        "resourcemanager.projects.getIamPolicy",
+        "resourcemanager.projects.setIamPolicy",
+    ),
+    "roles/serviceusage.serviceUsageAdmin": ("serviceusage.*",),
+    "roles/serviceusage.serviceUsageConsumer": (*_SERVICES, "serviceusage.services.use"),
     "roles/storage.admin": ("storage.*",),
     "roles/storage.bucketViewer": ("storage.buckets.get", "storage.buckets.list"),
     "roles/storage.objectAdmin": (*_OBJECT_READ, *_OBJECT_WRITE, "storage.objects.*", "storage.managedFolders.*"),
@@ -78,6 +171,8 @@ def grants(policy: Json, members: Iterable[str], permission: str) -> bool:
 
 
 def allows(role: str, permission: str) -> bool:
+    if permission in TOKEN_PERMISSIONS and role in ("roles/owner", "roles/editor"):
+        return False
     return any(fnmatchcase(permission, pattern) for pattern in PERMISSIONS.get(role, ()))
 
 

@@ -16,6 +16,7 @@ from google.auth.exceptions import RefreshError
 from google.auth.transport.requests import Request as AuthRequest
 from google.oauth2 import service_account
 
+from sandbox.cloud import policies
 from sandbox.cloud.server import Serving
 from tests.sandbox.cloud.client import PROJECT, Answer, Client
 
@@ -140,6 +141,11 @@ def test_signature_counts(anonymous: Client, key: dict[str, Any]) -> None:
 def test_tokens_can_be_made_to_expire(anonymous: Client) -> None:
     auth = anonymous.cloud.auth
     mine, theirs = auth.issue(EMAIL), auth.issue("other@example.com")
+    policies.set_policy(
+        anonymous.cloud,
+        f"projects/{PROJECT}",
+        {"bindings": [{"role": "roles/viewer", "members": ["user:other@example.com", f"serviceAccount:{EMAIL}"]}]},
+    )
     answer = anonymous.call("POST", "/_sandbox/expire-tokens", {"email": EMAIL})
     assert answer.body == {"expired": 1}
     refused = call_with(anonymous, mine)
@@ -149,8 +155,15 @@ def test_tokens_can_be_made_to_expire(anonymous: Client) -> None:
 
 
 def test_impersonation_gives_a_token_of_another_account(api: Client) -> None:
+    """To whom the account's policy allows it: an owner may give it, but does not have it."""
     runner = f"runner@{PROJECT}.iam.gserviceaccount.com"
     path = "/v1/projects/-/serviceAccounts/{}:generateAccessToken"
+    api.call("POST", f"/v1/projects/{PROJECT}/serviceAccounts", {"accountId": "runner"})
+    refused = api.call("POST", path.format(runner), {"scope": [CLOUD]})
+    assert (refused.status, "iam.serviceAccounts.getAccessToken" in refused.message) == (403, True)
+    creator = {"role": "roles/iam.serviceAccountTokenCreator", "members": [f"serviceAccount:{EMAIL}"]}
+    target = f"/v1/projects/{PROJECT}/serviceAccounts/{runner}:setIamPolicy"
+    assert api.call("POST", target, {"policy": {"bindings": [creator]}}).status == 200
     answer = api.call("POST", path.format(runner), {"scope": [CLOUD], "lifetime": "600s"})
     info = api.cloud.auth.token_info(answer.body["accessToken"])
     assert info is not None

@@ -59,7 +59,8 @@ def test_enabling_what_is_on_is_done_at_once(gke: Gke) -> None:
     assert gke.call("GET", "/v1/operations/noop.DONE_OPERATION").body["done"] is True
 
 
-def test_two_activations_of_an_api_exclude_each_other(bare: Gke) -> None:
+def test_two_activations_of_an_api_exclude_each_other(start: Callable[..., Serving]) -> None:
+    bare = client(start(enabled=False, time_scale=60.0))
     first = bare.call("POST", f"{SERVICES}/compute.googleapis.com:enable", {})
     second = bare.call("POST", f"{SERVICES}/compute.googleapis.com:enable", {})
     assert second.status == 400
