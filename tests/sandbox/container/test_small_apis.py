@@ -23,7 +23,7 @@ READER = f"reader@{PROJECT}.iam.gserviceaccount.com"
 @pytest.fixture
 def bare(start: Callable[..., Serving]) -> Gke:
     """A project as a newcomer has it: nearly everything off."""
-    return client(start(enabled=False, time_scale=600.0))
+    return client(start(enabled=False, time_scale=100.0))
 
 
 def _finished(gke: Gke, name: str) -> dict[str, Any]:
