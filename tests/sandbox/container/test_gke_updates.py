@@ -47,9 +47,16 @@ def test_gateway_needs_the_load_balancing_addon(gke: Gke) -> None:
 
 def test_what_is_not_implemented_says_so_by_name(gke: Gke) -> None:
     gke.cluster()
-    answer = gke.container("PUT", CLUSTER, {"update": {"desiredLocations": ["us-east5-a"]}})
+    answer = gke.container("PUT", CLUSTER, {"update": {"desiredStackType": "IPV4_IPV6"}})
     assert answer.status == 501
-    assert "desiredLocations" in answer.message
+    assert "desiredStackType" in answer.message
+
+
+def test_locations_stay_in_the_region(gke: Gke) -> None:
+    gke.cluster()
+    gke.succeed("PUT", CLUSTER, {"update": {"desiredLocations": ["us-east5-a"]}})
+    assert gke.read(CLUSTER)["locations"] == ["us-east5-a"]
+    assert gke.container("PUT", CLUSTER, {"update": {"desiredLocations": ["us-east1-b"]}}).status == 400
 
 
 def test_labels_need_the_fingerprint_and_replace(gke: Gke) -> None:
