@@ -126,4 +126,4 @@ def lines(value: Any) -> list[Any]:
         return []
     if isinstance(value, str):
         return [line.strip() for line in value.splitlines() if line.strip()]
-    return list(value)
+    return [value] if isinstance(value, (int, float)) else list(value)
