@@ -102,8 +102,11 @@ class Helmfile:
             os.makedirs(path, mode=0o700, exist_ok=True)
         cleared = dict.fromkeys(("HELM_NAMESPACE", "HELM_KUBECONTEXT", "HELM_KUBEAPISERVER", "HELM_KUBETOKEN"), "")
         kubeconfig = self._settings.kubeconfig or os.path.join(self._work_dir, "no-cluster")
+        # A container may have no home, or name one that is not there; helm looks into it all the same.
+        homeless = {} if os.path.isdir(os.environ.get("HOME", "")) else {"HOME": self._work_dir}
         return {
             **paths,
+            **homeless,
             **cleared,
             "HELM_DRIVER": "secret",
             "HELMFILE_UPGRADE_NOTICE_DISABLED": "1",

@@ -115,6 +115,17 @@ def test_nothing_of_the_user_s_helm_is_used(tmp_path: Path) -> None:
     assert arguments[:1] == ["helmfile"]
 
 
+@pytest.mark.parametrize(("home", "given"), [(None, True), ("/dev/null/home", True), ("/", False)])
+def test_without_a_home_there_is_one_below_the_work_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str | None, given: bool
+) -> None:
+    monkeypatch.delenv("HOME") if home is None else monkeypatch.setenv("HOME", home)
+    program = Program((0, "v3.20.2", ""), (0, '{"version": "1.4.4"}', ""))
+    settings = Settings("/helmfile.yaml", "default", "", "/kubeconfig", "", "helmfile", "helm")
+    Helmfile(program, settings, str(tmp_path)).check_versions()
+    assert [environment.get("HOME") for _, environment, _ in program.calls] == [str(tmp_path) if given else None] * 2
+
+
 def test_state_values_are_in_a_private_file_and_not_on_the_command_line(tmp_path: Path) -> None:
     program = Program((0, "[]", ""))
     helmfile(program, tmp_path, state_values={"password": "secret-value"}).releases()
