@@ -60,6 +60,7 @@ def marked(value: Any) -> Any:
 class Done:
     """A job that ended."""
 
+    playbook: str
     status: str
     events: list[Json]
     stdout: str
@@ -176,7 +177,7 @@ class Controller:
         events = [json.loads(file.read_text()) for file in (artifacts / "job_events").glob("*.json")]
         events.sort(key=lambda event: event["counter"])
         stdout = (artifacts / "stdout").read_text()
-        done = Done(said.strip().split("\n")[-1], events, stdout, artifacts, time.monotonic() - started)
+        done = Done(playbook, said.strip().split("\n")[-1], events, stdout, artifacts, time.monotonic() - started)
         self.jobs.append(done)
         return done
 
