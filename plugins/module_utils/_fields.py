@@ -110,6 +110,13 @@ def same_range(wanted: Any, found: Any, _resource: Json) -> bool:
     return canonical_range(str(wanted)) == canonical_range(str(found))
 
 
+def wrong_name(text: str, longest: int = 63) -> str:
+    """What is wrong with a resource's name, as Google would say after a request."""
+    if len(text) <= longest and re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])?", text):
+        return ""
+    return f"{text!r} is no name for it: up to {longest} of a-z, 0-9 and -, beginning with a letter, not ending with -"
+
+
 def wrong_range(value: Any) -> str:
     try:
         ipaddress.ip_network(str(value))

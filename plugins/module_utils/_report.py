@@ -82,16 +82,17 @@ def _line(name: str, value: Any) -> str:
     if is_zero(value) and value is not False and value != 0:
         return f"{name}: (unset)\n"
     if isinstance(value, list) and any(isinstance(element, dict) for element in value):
-        return "".join([f"{name}:\n", *(f"  - {_flow(element)}\n" for element in value)])
+        return "".join([f"{name}:\n", *(f"  - {_flow(element, bare=True)}\n" for element in value)])
     return f"{name}: {_flow(value)}\n"
 
 
-def _flow(value: Any) -> str:
+def _flow(value: Any, bare: bool = False) -> str:
     """In one line, as a person would put it down."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, dict):
-        return ", ".join(f"{key}: {_flow(inner)}" for key, inner in value.items())
+        pairs = ", ".join(f"{key}: {_flow(inner)}" for key, inner in value.items())
+        return pairs if bare else f"{{{pairs}}}"
     if isinstance(value, list):
         return f"[{', '.join(_flow(element) for element in value)}]"
     return str(value)

@@ -44,7 +44,8 @@ options:
     default: []
   max_operations:
     description:
-      - How many operations may be in flight at once. GKE allows five on a cluster; one is left for its own.
+      - How many operations may be in flight at once. GKE allows five on a cluster; one is left for its own. Where it
+        says that it allows fewer, no more are asked for.
     type: int
     default: 4
   prune:

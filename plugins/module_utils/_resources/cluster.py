@@ -30,6 +30,7 @@ from .._fields import (
     server_decides,
     wanted_body,
     with_google_labels,
+    wrong_name,
     wrong_range,
 )
 from .._plan import Kind, Policy, Target, create
@@ -332,6 +333,8 @@ class ClusterDeclaration:
 
     def __post_init__(self) -> None:
         pool = self.params.get("default_pool")
+        if self.present and (told := wrong_name(str(self.params["name"]), node_pool.LONGEST_NAME)):
+            raise OptionError(told)
         wrong = node_pool.complaints(wanted_body(node_pool.ROWS, pool)) if pool else []
         if wrong:
             raise OptionError("default_pool: " + "; ".join(wrong))

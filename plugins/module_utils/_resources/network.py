@@ -31,6 +31,7 @@ from .._fields import (
     same_set,
     same_value,
     wanted_body,
+    wrong_name,
     wrong_range,
 )
 from .._plan import Kind, Policy, Target
@@ -281,6 +282,9 @@ class NetworkDeclaration:
         _refuse_overlaps([part["ip_cidr_range"] for part in parts if part.get("ip_cidr_range")])
         names = [("subnetworks", s["region"], s["name"]) for s in self._subnetworks()]
         names += [("firewall_rules", "", rule["name"]) for rule in self._rules()]
+        wrong = [wrong_name(str(name)) for name in (self.params["name"], *(last for *_rest, last in names))]
+        if self.present and any(wrong):
+            raise OptionError("; ".join(filter(None, wrong)))
         for name in names:
             if names.count(name) > 1:
                 raise OptionError(f"{name[0]} names {name[2]} twice")

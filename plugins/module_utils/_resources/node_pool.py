@@ -34,11 +34,14 @@ from .._fields import (
     server_decides,
     wanted_body,
     with_google_labels,
+    wrong_name,
 )
 from .._plan import Kind, Policy, Target
 
 POOLS = "container.projects.locations.clusters.nodePools"
 TPU_TAINT = "google.com/tpu"
+# Of clusters as well.
+LONGEST_NAME = 40
 GKE_LABELS = ("cloud.google.com/gke-", "goog-")
 ANOTHER_POOL = "Make a pool of another name, or set `recreate: true` to have this one deleted and made again."
 
@@ -441,7 +444,10 @@ class NodePoolsDeclaration:
         wrong = [
             f"{pool['name']}: {complaint}"
             for pool in (self._declared() if self.present else [])
-            for complaint in complaints(wanted_body(ROWS, pool))
+            for complaint in [
+                *filter(None, [wrong_name(str(pool["name"]), LONGEST_NAME)]),
+                *complaints(wanted_body(ROWS, pool)),
+            ]
         ]
         if wrong:
             raise OptionError("; ".join(wrong))

@@ -77,10 +77,14 @@ class ServicesDeclaration:
             f"projects/{self.project}/services/{name}": {"state": "ENABLED"} for name in enabled
         }
         together: dict[str, Json] = {
-            f"projects/{self.project}/services#{batch}": {"serviceIds": enabled}
+            f"projects/{self.project}/services#{batch}": {"serviceIds": self._named(enabled)}
             for batch in range(len(self.params["services"]) // BATCH + 1)
         }
         return one_by_one | together
+
+    def _named(self, enabled: list[str]) -> list[str]:
+        """Others are none of our business: a diff that showed them would look as if they were switched off."""
+        return [name for name in enabled if name in self.params["services"]]
 
     def _enabled(self, cloud: Cloud, deadline: Deadline) -> list[str]:
         query = {"project": self.project, "filter": "state:ENABLED", "pageSize": 200}
@@ -104,7 +108,7 @@ class ServicesDeclaration:
     def look(self, target: Target, cloud: Cloud, deadline: Deadline) -> Json | None:
         enabled = self._enabled(cloud, deadline)
         if target.kind is ENABLED:
-            return {"serviceIds": enabled}
+            return {"serviceIds": self._named(enabled)}
         return {"state": "ENABLED" if target.name in enabled else "DISABLED"}
 
     def operation_parent(self) -> str:

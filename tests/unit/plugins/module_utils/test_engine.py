@@ -13,6 +13,7 @@ from ansible_collections.llm_d.gke.plugins.module_utils._errors import (
     ImmutableError,
     LostReply,
     OperationError,
+    OptionError,
     OwnershipError,
     SeveralErrors,
     StateError,
@@ -430,3 +431,18 @@ def test_an_operation_that_is_being_aborted_is_waited_for() -> None:
     assert outcome("container", {"status": "ABORTING"}) == Outcome(False, progress="aborting")
     ended = outcome("container", {"status": "DONE", "error": {"code": 1, "message": "cancelled"}})
     assert ended.failed and ended.reason == "CANCELLED"
+
+
+def test_a_resource_that_changed_meanwhile_is_looked_at_again() -> None:
+    google = FakeGoogle()
+    google.pools["a"] = ours("a", initialNodeCount=3)
+    google.before = [from_answer(412, {"error": {"code": 412, "errors": [{"reason": "conditionNotMet"}]}})]
+    result = converge(declared(["a"]), context(google))
+    assert result["changed"] and len(google.sent) == 2
+
+
+@pytest.mark.parametrize("name", ["Tpu-1", "1tpu", "tpu-", "tpu_1", "t" * 41])
+def test_a_name_that_google_would_refuse_is_told_before_anything_is_sent(name: str) -> None:
+    with pytest.raises(OptionError, match="is no name"):
+        declared(["tpu-0", name])
+    declared([name], state="absent")
