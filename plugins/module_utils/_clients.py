@@ -36,6 +36,7 @@ from ._errors import (
     OptionError,
     ServerError,
     from_answer,
+    remedy_for,
 )
 from ._methods import METHODS, Method
 from ._progress import Progress
@@ -433,7 +434,7 @@ def _translated(error: Exception) -> GcpError:
                 "Google does not accept the access token: it has expired, or never was one",
                 remedy="Give a fresh one: `gcloud auth print-access-token`.",
             )
-        return AuthError(f"Google refused the credentials: {error}", remedy=REFUSED)
+        return AuthError(f"Google refused the credentials: {error}", remedy=remedy_for("", str(error)) or REFUSED)
     if isinstance(error, requests.exceptions.ConnectionError):
         refused = any(
             text in str(error) for text in ("Connection refused", "Failed to establish", "NameResolutionError")

@@ -296,6 +296,10 @@ REMEDIES: tuple[tuple[re.Pattern[str], str], ...] = (
         "Enable the API (llm_d.gke.gcp_project_services, or `gcloud services enable`), wait a minute, and run again.",
     ),
     (
+        re.compile(r"iam\.serviceAccounts\.getAccessToken|Unable to acquire impersonated credentials"),
+        "Give the identity that impersonates roles/iam.serviceAccountTokenCreator on the service account.",
+    ),
+    (
         re.compile(r"Permission denied to enable service|AUTH_PERMISSION_DENIED"),
         "Have somebody enable the APIs who may (`gcloud services enable` with the names above), or give the identity "
         "roles/serviceusage.serviceUsageAdmin, and run again.",

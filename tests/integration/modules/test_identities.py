@@ -19,16 +19,16 @@ from .ansible_run import Outcome, Task, run
 LOOK: dict[str, Any] = {"name": "nothing", "state": "absent"}
 # Takes the key of the tests' defaults away.
 NO_KEY = {"auth_kind": "{{ omit }}", "service_account_file": "{{ omit }}"}
-ROBOT = "robot@llm-d-sandbox.iam.gserviceaccount.com"
+ROBOT = "deploy-robot@llm-d-sandbox.iam.gserviceaccount.com"
 DEPLOYER = "deployer@llm-d-sandbox.iam.gserviceaccount.com"
 
 
 @pytest.fixture(scope="module", autouse=True)
 def robot(cloud: RunningCloud) -> None:
     """A service account that the deployer may act as."""
-    cloud.enable("compute", "container", "iam")
+    cloud.enable("compute", "container", "iam", "cloudresourcemanager", "iamcredentials")
     accounts = "v1/projects/llm-d-sandbox/serviceAccounts"
-    cloud.call("POST", accounts, {"accountId": "robot"})
+    cloud.call("POST", accounts, {"accountId": "deploy-robot"})
     binding = {"role": "roles/iam.serviceAccountTokenCreator", "members": [f"serviceAccount:{DEPLOYER}"]}
     cloud.call("POST", f"{accounts}/{ROBOT}:setIamPolicy", {"policy": {"bindings": [binding]}})
     for member, role in ((ROBOT, "roles/owner"),):
@@ -75,6 +75,7 @@ def test_who_may_not_is_told(cloud: RunningCloud) -> None:
     for outcome in (impersonation, payer, both, neither):
         assert outcome.failed and outcome.writes == [] and outcome.result["failure"]["remedy"] != "None"
     assert stranger in impersonation.result["msg"] or "getAccessToken" in impersonation.result["msg"]
+    assert "serviceAccountTokenCreator" in impersonation.result["msg"]
     assert "somebody-elses" in payer.result["msg"]
     assert "exclude each other" in both.result["msg"]
     assert "there is no token" in neither.result["msg"]
