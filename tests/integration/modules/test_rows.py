@@ -23,7 +23,7 @@ from ansible_collections.llm_d.gke.plugins.module_utils._fields import (
 from ansible_collections.llm_d.gke.plugins.module_utils._plan import Policy, Step, updates
 from ansible_collections.llm_d.gke.plugins.module_utils._resources import cluster, network, node_pool
 
-from sandbox.testing import RunningCloud
+from sandbox.testing import RunningCloud, running_cloud
 
 from . import rows
 from .ansible_run import Outcome, Task, run
@@ -38,6 +38,8 @@ TABLES = (
     (cluster.CLUSTER, rows.CLUSTERS),
     (node_pool.NODE_POOL, (rows.FIRST, *rows.POOLS)),
 )
+# On a machine where much else runs, the story takes longer than a test usually may.
+pytestmark = pytest.mark.timeout(1800)
 ROWS = [(subject, row) for _kind, subjects in TABLES for subject in subjects for row in subject.rows]
 IDS = [f"{subject.kind.noun}-{subject.name}-{row.option}" for subject, row in ROWS]
 
@@ -160,6 +162,13 @@ def _task_of(subject: Subject) -> int:
     if subject in rows.CLUSTERS or subject is rows.FIRST:
         return 1 + clusters.index(subject.cluster if subject is rows.FIRST else subject.name)
     return 1 + len(rows.CLUSTERS) if subject in rows.POOLS else 0
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCloud]:
+    """Some two hundred operations, one after the other: they have to be short."""
+    with running_cloud(tmp_path_factory.mktemp("rows"), time_scale=6000) as running:
+        yield running
 
 
 @pytest.fixture(scope="module", autouse=True)
