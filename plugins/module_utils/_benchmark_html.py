@@ -48,7 +48,7 @@ p, ul { margin: 0 0 10px; } ul { padding-left: 1.2em; }
 .muted, figcaption { color: var(--muted); font-size: .88rem; }
 .verdict { font-weight: 650; border-radius: 999px; padding: 2px 12px; }
 .passed { color: var(--good); background: var(--goodback); } .failed { color: var(--bad); background: var(--badback); }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(180px, 1fr)); gap: 12px; }
 .tile, figure, .card { background: var(--card); border: 1px solid var(--line); border-radius: 12px; }
 .tile { padding: 12px 14px; } .tile b { display: block; font-size: 1.5rem; line-height: 1.25; white-space: nowrap; }
 .tile span { display: block; font-size: .88rem; } .tile .muted { font-size: .8rem; }
@@ -57,7 +57,7 @@ p, ul { margin: 0 0 10px; } ul { padding-left: 1.2em; }
 figure { margin: 0; padding: 14px 16px; } figure svg { display: block; width: 100%; height: auto; margin: 4px 0 6px; }
 .card { padding: 14px 16px; margin-bottom: 16px; } .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: .86rem; font-variant-numeric: tabular-nums; }
-th, td { text-align: right; padding: 5px 9px; border-bottom: 1px solid var(--line); white-space: nowrap; }
+th, td { text-align: right; padding: 5px 7px; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th { color: var(--muted); font-weight: 600; } tr:last-child td { border-bottom: 0; }
 .text th, .text td { text-align: left; white-space: normal; overflow-wrap: anywhere; vertical-align: top; }
 .text td:first-child { white-space: nowrap; } th:first-child, td:first-child { text-align: left; }

@@ -21,6 +21,7 @@ from ._benchmark_log import Told
 from ._benchmark_numpy import np
 from ._benchmark_plots import MATPLOTLIB_IMPORT_ERROR, plots_of
 from ._benchmark_series import series_of
+from ._benchmark_servers import within
 from ._benchmark_stats import Step, step_of
 from ._benchmark_summary import summary_of
 
@@ -59,7 +60,7 @@ def report(options: Mapping[str, Any], check_mode: bool) -> Json:
         summary["passed"] = all(each["passed"] for each in summary["checks"])
     written: dict[str, str] = {}
     if not check_mode:
-        written = _write(folder, options, summary, steps, rows)
+        written = _write(folder, options, summary, steps, rows, windows)
     return {
         "changed": False,
         "passed": summary["passed"],
@@ -115,7 +116,12 @@ def _comparison(options: Mapping[str, Any], summary: Json) -> Json | None:
 
 
 def _write(
-    folder: RunFolder, options: Mapping[str, Any], summary: Json, steps: Sequence[Step], rows: Sequence[Json]
+    folder: RunFolder,
+    options: Mapping[str, Any],
+    summary: Json,
+    steps: Sequence[Step],
+    rows: Sequence[Json],
+    windows: Mapping[str, tuple[float, float]],
 ) -> dict[str, str]:
     try:
         folder.folder.mkdir(parents=True, exist_ok=True)
@@ -128,7 +134,7 @@ def _write(
     if result is not None:
         written["result"] = result
     series = {step.summary["name"]: series_of(step.requests) for step in steps} if not MATPLOTLIB_IMPORT_ERROR else {}
-    plots = plots_of(summary, series, rows) if np is not None else []
+    plots = plots_of(summary, series, _while_measured(rows, windows)) if np is not None else []
     missing = "numpy" if np is None else "matplotlib" if MATPLOTLIB_IMPORT_ERROR else ""
     page = _benchmark_html.render(summary, plots, NO_PLOTS.format(missing=missing) if missing else "")
     written["html"] = folder.write("report.html", page)
@@ -136,6 +142,14 @@ def _write(
         history.add_row(Path(options["history"]), summary)
         written["history"] = Path(options["history"])
     return {name: str(path) for name, path in written.items()}
+
+
+def _while_measured(rows: Sequence[Json], windows: Mapping[str, tuple[float, float]]) -> Sequence[Json]:
+    """Without the minutes in which the client was still being made ready."""
+    if not windows:
+        return rows
+    began, ended = min(low for low, _ in windows.values()), max(high for _, high in windows.values())
+    return within(rows, began, ended)
 
 
 def _own_result(folder: RunFolder, options: Mapping[str, Any], summary: Json, steps: Sequence[Step]) -> Path | None:
