@@ -43,6 +43,9 @@ INTERNAL = Principal("gke-internal", trusted=True)
 MORE_SCOPES = {"iamcredentials": ("https://www.googleapis.com/auth/iam",)}
 
 
+ZONAL = "container.projects.zones."
+
+
 class Part(Protocol):
     def __init__(self, cloud: Cloud) -> None: ...
 
@@ -131,6 +134,9 @@ class Cloud:
 
     def _match(self, http: HttpRequest) -> Match | None:
         found = self.catalog.match(http.method, http.path)
+        if found and found[0].method.id.startswith(ZONAL):
+            # The older form of the same methods. Links of zonal clusters have it, and clients follow links.
+            found = self.catalog.match(http.method, http.path.replace("/zones/", "/locations/", 1)) + found
         return next((match for match in found if match.method.id in registry.METHODS), found[0] if found else None)
 
     def _call(self, http: HttpRequest, match: Match, trace: dict[str, str]) -> HttpResponse:

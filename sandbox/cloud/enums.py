@@ -75,12 +75,12 @@ def _walk(descriptor: Any, value: Any, convert: Any) -> Any:
 
 
 def _field(field: Any, value: Any, convert: Any) -> Any:
-    if field is None:
+    if field is None or value is None:
         return value
     if isinstance(value, list):
         return [_field(field, item, convert) for item in value]
     if field.message_type is not None:
-        if field.message_type.GetOptions().map_entry:
+        if field.message_type.GetOptions().map_entry and isinstance(value, dict):
             inner = field.message_type.fields_by_name["value"]
             return {key: _field(inner, item, convert) for key, item in value.items()}
         return _walk(field.message_type, value, convert)

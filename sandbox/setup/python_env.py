@@ -18,7 +18,7 @@ COLLECTIONS = CHECKOUT / ".ansible" / "collections" / "ansible_collections"
 # The release of the package `ansible` that carries collections for machines that cannot reach Galaxy, and awx.awx, for
 # the tests, in the version of AWX's last release; later ones carry it no more.
 _BUNDLE = "12.3.0"
-_BUNDLED = ("kubernetes/core", "awx/awx")
+_BUNDLED = ("kubernetes/core", "awx/awx", "google/cloud")
 _REMEDY = "See above; a package index that does not answer is the usual reason. Run make again: it goes on from here."
 
 
@@ -56,10 +56,11 @@ def _install(folder: Path) -> None:
 
 
 def make_collections() -> None:
-    """The checkout as ``llm_d.gke``; awx.awx; and kubernetes.core from Galaxy or, out of its reach, from the package
-    index."""
+    """The checkout as ``llm_d.gke``; awx.awx and google.cloud, for tests; and kubernetes.core from Galaxy or, out of
+    its reach, from the package index."""
     link(CHECKOUT, COLLECTIONS / "llm_d" / "gke")
     _link_bundled("awx/awx")
+    _link_bundled("google/cloud")
     if (COLLECTIONS / "kubernetes" / "core" / "MANIFEST.json").exists():
         return
     say("collection kubernetes.core")
@@ -75,7 +76,7 @@ def make_collections() -> None:
 
 
 def _link_bundled(name: str) -> None:
-    link(made_once("collections", _BUNDLE, _from_bundle) / name, COLLECTIONS / name)
+    link(made_once("collections", f"{_BUNDLE}-{digest(*_BUNDLED)}", _from_bundle) / name, COLLECTIONS / name)
 
 
 def _from_bundle(folder: Path) -> None:

@@ -190,3 +190,10 @@ def test_unix_socket_is_trusted_and_private(start: Start, tmp_path: Path) -> Non
     assert tokeninfo(token, outside)[0] == 404
     connection.close()
     outside.close()
+
+
+def test_nulls_in_a_body_are_as_if_they_were_not_there(api: Client) -> None:
+    """Some clients send every field they know; numbers among them lead past the enums."""
+    cluster = {"name": "c", "initialNodeCount": 1, "resourceLabels": None, "addonsConfig": None, "locations": None}
+    refused = api.call("POST", f"/v1/projects/{PROJECT}/locations/us-east5/clusters", {"cluster": cluster})
+    assert (refused.status, "no network" in refused.message) == (400, True)

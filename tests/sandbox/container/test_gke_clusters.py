@@ -206,3 +206,21 @@ def test_server_config_knows_the_version_that_clusters_get(gke: Gke) -> None:
     config = gke.read(f"locations/{REGION}/serverConfig")
     assert gke.cluster()["currentMasterVersion"] == config["defaultClusterVersion"]
     assert {channel["channel"] for channel in config["channels"]} >= {"RAPID", "REGULAR", "STABLE"}
+
+
+def test_the_links_of_a_zonal_cluster_can_be_followed(gke: Gke) -> None:
+    """They say zones/, an older form of the same methods."""
+    zone = "zones/us-east5-a"
+    gke.place()
+    started = gke.ask_cluster("us-east5-a")
+    gke.end(started)
+    for link in (started.body["selfLink"], started.body["targetLink"]):
+        path = link.removeprefix("https://container.googleapis.com")
+        assert f"/{zone}/" in path
+        assert gke.call("GET", path).status == 200
+    assert [item["name"] for item in gke.read(f"{zone}/clusters")["clusters"]] == ["c"]
+    assert gke.read(f"{zone}/clusters/c/nodePools/default-pool")["status"] == "RUNNING"
+    assert gke.container("GET", f"{zone}/clusters/absent").status == 404
+    old_labels = gke.container("POST", f"{zone}/clusters/c/resourceLabels", {})
+    assert (old_labels.status, "zones.clusters.resourceLabels" in old_labels.message) == (501, True)
+    assert gke.container("DELETE", f"{zone}/clusters/c").status == 200
