@@ -96,7 +96,8 @@ def _parallelism(seen: Tally) -> Cause | None:
 
 
 def _transfer_path(seen: Tally) -> Cause | None:
-    failed, errors = seen.sum("decode", "failed"), seen.sum("decode", "errors")
+    failed = seen.sum("decode", "failed")
+    errors = seen.sum("decode", "errors") - seen.sum("decode", "aborted")
     if not failed and not errors:
         return None
     announced = seen.settings("prefill", "announced_address")

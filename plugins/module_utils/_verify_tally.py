@@ -34,7 +34,9 @@ class Counted:
     name: str
     server: Server
     requests: float
+    # Ended in an error, or given up by who asked; the latter alone.
     errors: float
+    aborted: float
     prompt_tokens: float
     generated: float
     # Tokens whose keys and values came from another pod; None where this vLLM does not tell.
@@ -162,6 +164,7 @@ def _counted(name: str, server: Server) -> Counted:
         server=server,
         requests=finished - errors,
         errors=errors,
+        aborted=growth("vllm:request_success_total", finished_reason="abort"),
         prompt_tokens=growth("vllm:prompt_tokens_total"),
         generated=growth("vllm:generation_tokens_total"),
         external=external,

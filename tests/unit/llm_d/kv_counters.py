@@ -23,6 +23,7 @@ class Counts:
 
     requests: float = 0
     errors: float = 0
+    aborted: float = 0
     prompt_tokens: float = 0
     generated: float = 0
     external: float = 0
@@ -53,7 +54,7 @@ def scrape(counts: Counts, image: Image = NEW, start: float = 100.0) -> str:
     """What /metrics answers."""
     lines = [f'vllm:cache_config_info{{block_size="{image.block_size}",engine="0"}} 1.0']
     lines.append(f"process_start_time_seconds {start}")
-    for reason, value in (("length", counts.requests), ("error", counts.errors)):
+    for reason, value in (("length", counts.requests), ("error", counts.errors), ("abort", counts.aborted)):
         if value:
             lines.append(f'vllm:request_success_total{{{LABELS},finished_reason="{reason}"}} {value}')
     lines += [
