@@ -111,8 +111,8 @@ def read(path: Path) -> list[dict[str, str]]:
 
 
 def all_of(path: Path) -> list[Json]:
-    """The runs of a history as numbers, the oldest first; at least one."""
-    rows = read(path) if path.exists() else []
+    """The runs of a history as numbers, the oldest first; at least one. Runs that measured nothing are left out."""
+    rows = [row for row in read(path) if row.get("requests_per_s")] if path.exists() else []
     if not rows:
         raise HistoryError("there are no runs", action="read", resource=str(path), remedy="Run the playbook benchmark.")
     return [{key: value_of(value) for key, value in row.items()} for row in rows]
@@ -127,7 +127,7 @@ def load(reference: str, history: Path) -> Json:
         raise HistoryError(f"there is no {history}", action="look up", resource=reference)
     rows = read(history)
     if reference == "previous":
-        found = rows[-1] if rows else None
+        found = next((row for row in reversed(rows) if row.get("requests_per_s")), None)
     else:
         found = next((row for row in rows if reference in (row["run"], row.get("label"))), None)
     if found is None:
@@ -166,9 +166,10 @@ def compare(runs: Sequence[Mapping[str, Any]], baseline: Mapping[str, Any], tole
         table.append({"run": run["run"], "label": run.get("label"), "differences": differences, "unlike": warnings})
         worse = [each for each in differences if each["worse"]]
         text = ", ".join(f"{each['what']} {each['change_percent']:+.1f} %" for each in worse)
+        text = text or (f"{len(differences)} numbers within it" if differences else "no number in common")
         checks.append(
             check(f"{run['run']} against {baseline['run']}", not worse and bool(differences),
-                  f"no number worse by more than {tolerance:g} %", text or f"{len(differences)} numbers within it",
+                  f"no number worse by more than {tolerance:g} %", text,
                   "See what changed between the two (versions, configuration), or give benchmark_tolerance_percent"
                   " a larger value.")
         )  # fmt: skip

@@ -79,6 +79,7 @@ def serving(rows: Sequence[Row], window: tuple[float, float] | None) -> Json:
                 key: of_role(pods, role, key)
                 for key in ("requests", "prompt_tokens", "generated_tokens", "preemptions", "kv_transfers",
                             "kv_mebibytes", "kv_transfer_ms", "kv_failed_transfers", "external_tokens",
+                            "prefix_cache_queries", "prefix_cache_hits",
                             "running_mean", "waiting_max")
             },
             "kv_cache_usage_max": max((pod.get("kv_cache_usage_max") or 0.0 for pod in mine), default=None),

@@ -13,6 +13,8 @@ from typing import Any
 Json = dict[str, Any]
 Table = tuple[list[str], list[list[str]]]
 NONE = "-"
+# From this share of cached tokens on, a load is another one than was meant.
+CACHED = 0.3
 TITLES = {"ttft": "Time to first token", "tpot": "Time per output token", "itl": "Gap between tokens",
           "e2e": "Whole request", "client_queue": "Queue in the client"}  # fmt: skip
 
@@ -75,9 +77,7 @@ def findings(summary: Json) -> list[str]:
                 found.append(f"{name}: {amount(served['kv_failed_transfers'])} transfers of KV cache failed ({role}).")
             if 0 < served["busy_pods"] < served["pods"] and (step["completed"] or 0) >= 10 * served["pods"]:
                 found.append(f"{name}: only {served['busy_pods']} of {served['pods']} {role} pods had work.")
-        prefill = step["roles"].get("prefill")
-        if prefill and not prefill["busy_pods"] and step["completed"]:
-            found.append(f"{name}: no prefill pod had work: nothing is disaggregated. The playbook verify tells why.")
+        found += _caches(step)
         for each in step["failures"][:3]:
             found.append(f"{name}: {each['requests']} failed requests said: {each['message']}")
         found += [f"{name}: {note}" for note in step["notes"]]
@@ -87,6 +87,21 @@ def findings(summary: Json) -> list[str]:
             f"Saturation knee: {knee['knee']}, {knee['why']}." if knee["knee"] else f"{knee['why'].capitalize()}."
         )
     return [*found, *summary["notes"]]
+
+
+def _caches(step: Json) -> list[str]:
+    """Whether prefill was needed at all: prompts that were asked before are in the decode pods' caches."""
+    name, prefill, decode = step["name"], step["roles"].get("prefill"), step["roles"].get("decode") or {}
+    asked, known = decode.get("prefix_cache_queries") or 0, decode.get("prefix_cache_hits") or 0
+    share = known / asked if asked else 0.0
+    if share >= CACHED:
+        return [
+            f"{name}: {100 * share:.0f} % of the prompts' tokens were in the decode pods' caches already, from an "
+            "earlier load with the same prompts: give another benchmark_seed for fresh ones."
+        ]
+    if prefill and not prefill["busy_pods"] and step["completed"]:
+        return [f"{name}: no prefill pod had work: nothing is disaggregated. The playbook verify tells why."]
+    return []
 
 
 def tiles(summary: Json) -> list[tuple[str, str, str]]:

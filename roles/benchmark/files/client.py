@@ -323,7 +323,7 @@ def command(settings: Json, step: Json, folder: Path) -> list[str]:
     if data["name"] == "custom":
         line += ["--skip-chat-template"] if settings["backend"] == "openai" else []
         line += [] if data["output_len"] > 0 else ["--custom-output-len", "-1"]
-    line += ["--num-prompts", str(step["requests"]), "--seed", str(settings["seed"])]
+    line += ["--num-prompts", str(step["requests"]), "--seed", str(step.get("seed", settings["seed"]))]
     line += ["--request-rate", str(step["rate"]), "--burstiness", f"{settings['burstiness']:g}"]
     if step["concurrency"]:
         line += ["--max-concurrency", str(step["concurrency"])]
@@ -610,7 +610,9 @@ def measure(settings: Json) -> int:
     say("model", model=settings["model"], window=about.get("max_model_len"))
     check_window(settings, int(about.get("max_model_len") or 0))
     outcomes: list[Json] = []
-    for step in settings["steps"]:
+    for number, step in enumerate(settings["steps"]):
+        # Other prompts for each load: those of the one before are in the caches.
+        step["seed"] = settings["seed"] + number
         outcome = measure_step(settings, step, folder, deadline)
         outcomes.append(outcome)
         say("step", state="ended", **outcome)

@@ -74,6 +74,24 @@ def test_any_number_of_runs_side_by_side(table: Path, tmp_path: Path) -> None:
     assert compare(options(table, tolerance_percent=60.0), check_mode=True)["passed"] is True
 
 
+def test_runs_that_measured_nothing_are_no_baseline(tmp_path: Path) -> None:
+    table = tmp_path / "history.csv"
+    nothing = summary("20260101T000000Z")
+    nothing["headline"] = {}
+    for each in (
+        nothing,
+        summary("20260102T000000Z"),
+        summary("20260103T000000Z"),
+        {**nothing, "run": "20260104T000000Z"},
+    ):
+        history.add_row(table, each)
+    found = compare(options(table), check_mode=True)
+    assert found["passed"] is True and found["comparison"]["baseline"] == "20260102T000000Z"
+    assert history.load("previous", table)["run"] == "20260103T000000Z"
+    named = compare(options(table, runs=["20260104T000000Z"]), check_mode=True)
+    assert named["passed"] is False and named["comparison"]["checks"][0]["actual"] == "no number in common"
+
+
 def test_better_is_never_a_failure(table: Path) -> None:
     found = compare(options(table, runs=["20260101T000000Z"], baseline="20260103T000000Z"), check_mode=True)
     assert found["passed"] is True

@@ -174,3 +174,12 @@ def test_what_the_servers_did_is_in_the_findings() -> None:
     assert any("no prefill pod had work" in line for line in said)
     assert any("only 1 of 2 decode pods had work" in line for line in said)
     assert summary["steps"][0]["roles"]["decode"]["imbalance"] == 2.0
+
+
+def test_prompts_that_are_cached_need_no_prefill_and_that_is_said() -> None:
+    cached = "vllm:prefix_cache_queries_total {0}\nvllm:prefix_cache_hits_total {1}"
+    rows = [scrape("p-1", "prefill", at, 0) for at in (0, 1)]
+    rows += [scrape("d-1", "decode", at, 200 * at, cached.format(1000 * at, 700 * at)) for at in (0, 1)]
+    said = findings(summary_of([step()], ABOUT, rows, {"rate-20": (0.0, 1.0)}))
+    assert any("70 % of the prompts' tokens" in line and "benchmark_seed" in line for line in said)
+    assert not any("nothing is disaggregated" in line for line in said)
