@@ -6,7 +6,7 @@ SANDBOX := .venv/bin/python -m sandbox
 ANSIBLE := .venv/bin/ansible-playbook
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
 
-.PHONY: help setup site benchmark teardown sandbox sandbox-env sandbox-down test lint docs sanity unit newest integration molecule chaos
+.PHONY: help setup site benchmark teardown sandbox sandbox-env sandbox-down test lint docs sanity unit newest integration molecule chaos bench
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -65,3 +65,6 @@ SEEDS ?= 50
 SEED_START ?= 1
 chaos: setup ## up, kill -9, again, drift, teardown under faults: SEEDS=n SEED_START=k
 	@python -m tests.chaos --seeds $(SEEDS) --seed-start $(SEED_START) $(ARGS)
+
+bench: setup ## how fast it is: docs/performance.md
+	@python -m tests.benchmarks --write $(ARGS)

@@ -48,6 +48,9 @@ class Person:
 
     def __init__(self, site: Site, prefix: str) -> None:
         self.site, self.prefix = site, prefix
+        self.temporary = site.home.parent / "tmp"
+        self.temporary.mkdir()
+        self.env = {**site.env, "TMPDIR": str(self.temporary)}
         settings = {
             "deployment_pool_prefix": prefix,
             "deployment_pool_count": POOLS,
@@ -64,7 +67,7 @@ class Person:
         process = subprocess.Popen(
             [str(PLAYBOOK), *self.arguments],
             cwd=CHECKOUT,
-            env=self.site.env,
+            env=self.env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -83,6 +86,10 @@ class Person:
                 os.killpg(process.pid, signal.SIGKILL)
         assert process.returncode != 0, output
         assert len(self.begun()) == before + 1, output
+
+    def left_behind(self) -> list[str]:
+        """Directories of runs, with whatever is secret in them."""
+        return sorted(path.name for path in self.temporary.glob("llm-d-run-*"))
 
     def begun(self) -> list[str]:
         return [line["operation"] for line in self.site.cloud.requests(api_method=CREATE, status=200)]
@@ -103,10 +110,12 @@ def test_a_run_that_was_stopped_stays_stopped_and_the_next_one_goes_on(slow_site
         time.sleep(4)
         assert len(person.begun()) == before + 1, f"after {number.name}, nothing is begun for nobody"
 
-    again = playbook(*person.arguments, env=slow_site.env, timeout=400)
+    assert len(person.left_behind()) == 1, "Ctrl-C lets a run clean up, kill -9 does not"
+    again = playbook(*person.arguments, env=person.env, timeout=400)
     assert again.status == 0, again.output
     assert f"({POOLS} of {POOLS} ready)" in again.output, "what the background says is shown"
     assert "RUN REPORT" in again.output and "critical path: " in again.output
+    assert person.left_behind() == []
     assert person.pools() == [f"pool-{number}" for number in range(1, POOLS + 1)]
     assert len(person.begun()) == POOLS, "each pool was begun once"
     assert slow_site.cloud.requests(api_method=CREATE, status=409) == []
