@@ -27,6 +27,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.llm_d.gke.plugins.module_utils import _clients, _module
 from ansible_collections.llm_d.gke.plugins.module_utils._errors import GcpError
 from ansible_collections.llm_d.gke.plugins.module_utils._methods import METHODS
+from ansible_collections.llm_d.gke.plugins.module_utils._progress import PROGRESS_FILE
 from ansible_collections.llm_d.gke.plugins.module_utils._resources import (
     cluster,
     leftovers,
@@ -42,7 +43,8 @@ for _method in METHODS.values():
         importlib.import_module(f"google.cloud.{_method.api}_v1.services.{_service}.transports.rest")
 
 Json = dict[str, Any]
-SUCCESS, FAILURE, CRASH = 0, 1, 70
+# Python itself ends with 1 when something goes wrong before we can tell.
+SUCCESS, FAILURE = 0, 3
 
 
 def _spec(options: Json, **how: Any) -> ArgumentSpecValidator:
@@ -97,11 +99,11 @@ class Module:
 
 
 def work(steps: list[tuple[str, Json]], output: str, check: bool) -> None:
-    """Ends with SUCCESS, FAILURE (an error that a user would be told) or CRASH (one that nobody foresaw)."""
+    """Ends with SUCCESS, FAILURE (an error that a user would be told), or otherwise (one that nobody foresaw)."""
     handle = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(handle, 1)
     os.dup2(handle, 2)
-    os.environ[_module.PROGRESS_FILE] = output
+    os.environ[PROGRESS_FILE] = output
 
     def say(line: Json) -> None:
         os.write(handle, f"{json.dumps(line, default=str)}\n".encode())
@@ -118,7 +120,7 @@ def work(steps: list[tuple[str, Json]], output: str, check: bool) -> None:
     except BaseException:
         traceback.print_exc()
         sys.stderr.flush()
-        os._exit(CRASH)
+        os._exit(1)
     os._exit(SUCCESS)
 
 
@@ -136,4 +138,4 @@ def _sweep_again(steps: list[tuple[str, Json]], number: int, check: bool, say: C
     os._exit(SUCCESS)
 
 
-__all__ = ["CRASH", "FAILURE", "SUCCESS", "google", "work"]
+__all__ = ["FAILURE", "SUCCESS", "google", "work"]
