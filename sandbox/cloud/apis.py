@@ -19,6 +19,7 @@ MODULES = (
     "sandbox.cloud.storage",
     "sandbox.cloud.storage_objects",
     "sandbox.cloud.workload_identity",
+    "sandbox.cloud.hub",
 )
 
 

@@ -109,6 +109,8 @@ class HttpResponse:
     body: Any = None
     headers: dict[str, str] = field(default_factory=dict)
     reset: bool = False
+    # The connection breaks in the middle of the body.
+    cut: bool = False
 
     def encoded(self) -> bytes:
         if self.body is None:

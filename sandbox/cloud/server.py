@@ -81,8 +81,11 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(content)
+            self.wfile.write(content[: len(content) // 2] if response.cut else content)
         self.wfile.flush()
+        if response.cut:
+            self.close_connection = True
+            self.request.shutdown(socket.SHUT_RDWR)
 
     def _reset(self) -> None:
         """Drops the connection so that the client sees a reset, not an orderly end."""
