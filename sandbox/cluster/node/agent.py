@@ -23,13 +23,16 @@ from .addresses import PodAddresses
 from .context import Shared
 from .dns import NameServer
 from .events import EventRecorder
+from .gcsfuse import Buckets
 from .kubelet_server import KubeletServer
 from .launch import Launcher
+from .metadata_server import MetadataServer
 from .pods import PodWorker
 from .pools import NodePools
 from .provisioner import Provisioner
 from .rootfs import host_paths
 from .services import ServiceProxy
+from .workload_identity import WorkloadIdentity
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +92,7 @@ class NodeAgent:
         )
         parse_cache = config.dir / "parse-cache"
         parse_cache.mkdir(exist_ok=True)
+        identity = WorkloadIdentity(config, self._client)
         self._shared = Shared(
             config=config,
             client=self._client,
@@ -102,10 +106,14 @@ class NodeAgent:
             programs=host_paths(config.tools),
             parse_cache=parse_cache,
             services=self._services_of,
+            buckets=Buckets(config, identity),
         )
         server = KubeletServer(config, self.find_worker)
         await server.start()
         self._stack.push_async_callback(server.stop)
+        metadata = MetadataServer(config, identity, self.find_by_address)
+        await metadata.start()
+        self._stack.push_async_callback(metadata.stop)
         names = NameServer(config, self._services.items, self._slices.items)
         await names.start()
         self._stack.push_async_callback(names.stop)
@@ -154,6 +162,10 @@ class NodeAgent:
     def find_worker(self, namespace: str, name: str) -> PodWorker | None:
         full_name = f"{namespace}/{name}"
         return next((item for item in self._workers.values() if item.full_name == full_name), None)
+
+    def find_by_address(self, address: str) -> PodWorker | None:
+        """The pod that has an address of its own; those on the node's network have none to be known by."""
+        return next((item for item in self._workers.values() if item.network_namespace and item.ip == address), None)
 
     # -- pods ----------------------------------------------------------------------------------------------------------
 

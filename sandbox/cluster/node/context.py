@@ -18,6 +18,7 @@ from ..kube import KubeClient
 from .addresses import PodAddresses
 from .environment import Sources
 from .events import EventRecorder
+from .gcsfuse import Buckets
 from .launch import Launcher
 
 Object = Mapping[str, Any]
@@ -39,6 +40,7 @@ class Shared:
     parse_cache: Path
     services: Callable[[str], list[Object]]
     """Services of a namespace, and kubernetes of namespace default."""
+    buckets: Buckets
 
     async def sources(
         self,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright (c) 2026, the llm_d.gke contributors
-"""The cluster's name server: names of services and of pods behind headless ones. Nothing else exists in here."""
+"""The cluster's name server: names of services and of pods behind headless ones. Of the rest
+only what the metadata server stands for exists in here."""
 
 from __future__ import annotations
 
@@ -22,11 +23,22 @@ _NO_ERROR, _FORMAT_ERROR, _NAME_ERROR = 0, 1, 3
 _TTL = 5
 _SUFFIX = f".svc.{CLUSTER_DOMAIN}"
 _LARGEST_UDP = 512
+# What metadata_server.py answers for.
+_METADATA = "169.254.169.254"
+_OF_GOOGLE = (
+    "metadata.google.internal",
+    "metadata",
+    "storage.sandbox.internal",
+    "hub.sandbox.internal",
+    "cdn.sandbox.internal",
+)
 
 
 def resolve(name: str, services: Mapping[tuple[str, str], Object], slices: Iterable[Object]) -> list[str] | None:
     """IPv4 addresses of a name, [] where the name exists without any, None where it does not exist."""
     name = name.rstrip(".").lower()
+    if name in _OF_GOOGLE:
+        return [_METADATA]
     if not name.endswith(_SUFFIX):
         return None
     labels = name.removesuffix(_SUFFIX).split(".")

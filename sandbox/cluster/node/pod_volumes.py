@@ -13,6 +13,7 @@ from typing import Any
 
 from ..kube import KubeClient
 from .environment import ConfigError, Sources, expand
+from .gcsfuse import DRIVER, Buckets, BucketVolume, Mount
 from .rootfs import Bind
 from .volumes import (
     DEFAULT_MODE,
@@ -68,7 +69,7 @@ class Tokens:
 
 
 class PodVolumes:
-    def __init__(self, directory: Path, pod: Mapping[str, Any], client: KubeClient) -> None:
+    def __init__(self, directory: Path, pod: Mapping[str, Any], client: KubeClient, buckets: Buckets) -> None:
         uid = pod["metadata"]["uid"]
         self._pod = pod
         self._client = client
@@ -79,6 +80,9 @@ class PodVolumes:
         self._paths: dict[str, Path] = {}
         self._folders: dict[str, AtomicFolder] = {}
         self._tokens = Tokens(client, pod)
+        self._buckets = buckets
+        self._mounts: dict[str, Mount] = {}
+        self._read_only: set[str] = set()
 
     @property
     def specs(self) -> list[Mapping[str, Any]]:
@@ -97,6 +101,8 @@ class PodVolumes:
         """Bring what is shown up to date: changed config maps and secrets, tokens about to expire."""
         for name, folder in self._folders.items():
             folder.write(await self._payload(self._specs[name], sources))
+        for mount in self._mounts.values():
+            await mount.refresh()
 
     async def _one(self, name: str, volume: Mapping[str, Any], sources: Sources) -> Path:
         if any(kind in volume for kind in _FOLDER_ONLY):
@@ -111,7 +117,9 @@ class PodVolumes:
             path.chmod(0o777)
             return path
         if "persistentVolumeClaim" in volume:
-            return await self._claimed(volume["persistentVolumeClaim"]["claimName"])
+            return await self._claimed(name, volume["persistentVolumeClaim"])
+        if (volume.get("csi") or {}).get("driver") == DRIVER:
+            return await self._bucket(name, BucketVolume.inline(volume["csi"]))
         kind = next((key for key in volume if key != "name"), "nothing")
         raise VolumeError(f"the sandbox's nodes have no volumes of kind {kind}")
 
@@ -129,13 +137,30 @@ class PodVolumes:
             await self._tokens.fetch(request)
         return payload_of_projected(source, sources, self._tokens, mode)
 
-    async def _claimed(self, claim: str) -> Path:
-        """The folder behind a claim: every volume of the sandbox is one below `disks`."""
+    async def _bucket(self, name: str, volume: BucketVolume) -> Path:
+        """Memory holds the copies: like everything of a pod they go with the cluster."""
+        folder: Path = self._in_memory / name
+        mount = self._buckets.mount(volume, self._pod, folder)
+        await mount.set_up()
+        self._mounts[name] = mount
+        if volume.read_only:
+            self._read_only.add(name)
+        return folder
+
+    async def _claimed(self, name: str, source: Mapping[str, Any]) -> Path:
+        """What is behind a claim: a bucket, or a folder below `disks`, as every other volume of the sandbox is."""
+        claim = source["claimName"]
         namespace = self._pod["metadata"]["namespace"]
         found = await self._client.find(f"/api/v1/namespaces/{namespace}/persistentvolumeclaims/{claim}")
         volume = ((found or {}).get("spec") or {}).get("volumeName")
         if not volume:
             raise VolumeError(f'persistentvolumeclaim "{claim}" is not bound')
+        if source.get("readOnly"):
+            self._read_only.add(name)
+        persistent = await self._client.find(f"/api/v1/persistentvolumes/{volume}")
+        spec = (persistent or {}).get("spec") or {}
+        if (spec.get("csi") or {}).get("driver") == DRIVER:
+            return await self._bucket(name, BucketVolume.persistent(spec))
         path: Path = self._disks / volume
         if not path.is_dir():
             raise VolumeError(f'persistentvolume "{volume}" is not one of the sandbox')
@@ -160,7 +185,13 @@ class PodVolumes:
                 raise VolumeError(f"subPath {below} leads out of the volume")
             source = Path(os.path.realpath(source))
         volume = self._specs[mount["name"]]
-        read_only = bool(mount.get("readOnly")) or any(kind in volume for kind in _FOLDER_ONLY)
+        read_only = (
+            bool(mount.get("readOnly"))
+            or mount["name"] in self._read_only
+            or any(kind in volume for kind in _FOLDER_ONLY)
+        )
+        if mount["name"] in self._mounts and not read_only:
+            raise VolumeError(f"the sandbox mounts buckets read-only: say readOnly: true of volume {mount['name']}")
         return Bind(str(source), mount["mountPath"], read_only)
 
     def remove(self) -> None:

@@ -51,7 +51,7 @@ class PodWorker:
         self.ip = ""
         self.network_namespace: int | None = None
         self.log_folder = shared.config.pod_logs / f"{metadata['namespace']}_{metadata['name']}_{self.uid}"
-        self._volumes = PodVolumes(shared.config.dir, pod, shared.client)
+        self._volumes = PodVolumes(shared.config.dir, pod, shared.client, shared.buckets)
         spec = pod["spec"]
         self.init = [Container(self, item, "spec.initContainers") for item in spec.get("initContainers") or []]
         self.main = [Container(self, item, "spec.containers") for item in spec["containers"]]
