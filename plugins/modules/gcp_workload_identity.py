@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 module: gcp_workload_identity
 short_description: Let Kubernetes service accounts use a bucket, by Workload Identity
 version_added: 0.1.0
-author: The llm_d.gke contributors
+author: The llm_d.gke contributors (@llm-d)
 description:
   - Makes a bucket, service accounts of Google Cloud, and the IAM bindings that connect them with Kubernetes service
     accounts. No keys are made.

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sandbox.cluster.programs.model_server import http1, logs
+from sandbox.cluster.programs.model_server import http1, logs, weights
 from sandbox.cluster.programs.model_server.server import ModelServer, log_start
 from sandbox.cluster.programs.model_server.settings import Settings, StartError
 from sandbox.cluster.programs.model_server.simulator import Simulator
@@ -34,6 +34,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) 
         return parsed.status
     try:
         settings = Settings.make(parsed.options, environment)
+        weights.read(settings.model, environment)
     except StartError as error:
         for line in ("EngineCore failed to start.", "Traceback (most recent call last):", str(error)):
             logs.error("core.py:0", line)
