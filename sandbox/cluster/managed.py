@@ -27,7 +27,7 @@ from .kube import APPLY, ApiError, KubeClient, Object
 
 log = logging.getLogger(__name__)
 
-_DEADLINE = 60.0
+_DEADLINE = 240.0
 _MANAGER = "addon-manager"
 _DEFINITION = "CustomResourceDefinition"
 _DISK_DRIVER = "pd.csi.storage.gke.io"
