@@ -93,6 +93,24 @@ def _container(id: str, verb: str, path: str, call: str, message: str) -> Method
     return Method(f"container.projects.locations.{id}", verb, f"v1/{path}", f"cluster_manager.{call}", message)
 
 
+def _security_policies() -> list[Method]:
+    """Without the client library: rules are told apart by a parameter of the query."""
+    policies, family = (
+        "compute/v1/projects/{project}/regions/{region}/securityPolicies",
+        "compute.regionSecurityPolicies",
+    )
+    one = f"{policies}/{{securityPolicy}}"
+    return [
+        Method(f"{family}.get", "GET", one),
+        Method(f"{family}.insert", "POST", policies),
+        Method(f"{family}.patch", "PATCH", one),
+        Method(f"{family}.delete", "DELETE", one),
+        Method(f"{family}.addRule", "POST", f"{one}/addRule"),
+        Method(f"{family}.patchRule", "POST", f"{one}/patchRule?priority={{priority}}"),
+        Method(f"{family}.removeRule", "POST", f"{one}/removeRule?priority={{priority}}"),
+    ]
+
+
 def _accounts() -> list[Method]:
     accounts, family = "v1/projects/{project}/serviceAccounts", "iam.projects.serviceAccounts"
     one = f"{accounts}/{{email}}"
@@ -334,6 +352,7 @@ _ALL = [
     Method("serviceusage.services.disable", "POST", "v1/projects/{project}/services/{service}:disable"),
     Method("serviceusage.operations.get", "GET", "v1/{name}"),
     Method("cloudresourcemanager.projects.get", "GET", "v1/projects/{project}"),
+    *_security_policies(),
     *_accounts(),
     *_buckets(),
 ]

@@ -26,7 +26,7 @@ from .processes import Reaper, exit_code_of, spawn, terminate
 
 log = logging.getLogger(__name__)
 
-_READY_WITHIN = 90.0
+_READY_WITHIN = 300.0
 # The Go programs share two cores and little memory: collect garbage sooner than the default, with few threads.
 _GO = {"GOGC": "50", "GOMAXPROCS": "2"}
 
