@@ -39,8 +39,11 @@ class Method:
 
     @property
     def takes_request_id(self) -> bool:
-        """Compute ignores a request whose id it has seen: sending again after a lost reply is safe."""
-        return self.api == "compute" and not self.reads
+        """Compute ignores a request whose id it has seen: sending again after a lost reply is safe.
+
+        The calls for single rules of a security policy know no such id.
+        """
+        return self.api == "compute" and not self.reads and not self.id.endswith("Rule")
 
     @property
     def as_written(self) -> bool:
