@@ -188,7 +188,7 @@ def checks(judgement: Judgement, accepted: Sequence[str]) -> list[Check]:
     seen = judgement.seen
     verdict = Check(
         "KV blocks handed over", judgement.verdict in accepted, " or ".join(accepted),
-        f"{judgement.verdict}{f', {judgement.cause}' if judgement.cause else ''}: {judgement.explanation}",
+        f"{judgement.verdict}{f', {judgement.cause}' if judgement.cause else ''}: {judgement.explanation.rstrip('.')}",
         judgement.remedy,
     )  # fmt: skip
     if seen is None or not seen.asked:
@@ -200,7 +200,7 @@ def checks(judgement: Judgement, accepted: Sequence[str]) -> list[Check]:
         *(_took_part(seen, role, served) for role in ("prefill", "decode")),
         _spread(seen),
         verdict,
-        _freed(seen),
+        _freed(seen, judgement.verdict),
     ]
 
 
@@ -264,7 +264,7 @@ def _spread(seen: Tally) -> Check:
     return Check("prompts spread over the pods", not (idle and enough), "some for every pod", actual, remedy)
 
 
-def _freed(seen: Tally) -> Check:
+def _freed(seen: Tally, verdict: str) -> Check:
     """Prefill pods give blocks free when decode tells that it has them; else when they time out."""
     before, after = (sum(pod.held[place] for pod in seen.role("prefill")) for place in (0, 1))
     ports = [sorted(map(str, seen.settings(role, "side_channel_port"))) for role in ("prefill", "decode")]
@@ -274,6 +274,8 @@ def _freed(seen: Tally) -> Check:
         if all(ports) and ports[0] != ports[1]
         else "Decode pods tell prefill pods on TPU_SIDE_CHANNEL_PORT (9600) that they have the blocks: let TCP pass. "
         "Held blocks fill the KV cache of prefill until they time out."
+        if verdict == PROVED
+        else "Nobody fetches them: see KV blocks handed over."
     )
     actual = f"{after:g} requests' blocks held on prefill pods" + (f" ({before:g} before)" if before else "")
     return Check("fetched blocks given free", after <= before, "none held longer than fetched", actual, remedy)
