@@ -121,6 +121,12 @@ STEPS: Mapping[str, tuple[str, ...]] = {
         "container.projects.locations.clusters.nodePools.*",
         *_GKE_WAITS,
     ),
+    "weights": (
+        "cloudresourcemanager.projects.get",
+        "iam.projects.serviceAccounts.*",
+        "storage.*",
+    ),
+    "source_ranges": ("compute.regionSecurityPolicies.*", *_WAITS),
     "leftovers": (
         "compute.networks.get",
         "compute.subnetworks.aggregatedList",

@@ -39,8 +39,8 @@ options:
       - With V(project_services) among them an API that is off is a warning, since that step switches it on.
     type: list
     elements: str
-    choices: [preflight, project_services, network, cluster, node_pools, leftovers]
-    default: [preflight, project_services, network, cluster, node_pools, leftovers]
+    choices: [preflight, project_services, network, cluster, node_pools, weights, source_ranges, leftovers]
+    default: [preflight, project_services, network, cluster, node_pools, weights, source_ranges, leftovers]
   zone:
     description: The zone of the TPU pools.
     type: str
