@@ -23,7 +23,7 @@ options:
     description: Which rules to apply; all of them when left out.
     type: list
     elements: str
-    choices: [place, names, ranges, capacity, token, programs]
+    choices: [place, names, ranges, capacity, token]
 """
 
 EXAMPLES = r"""

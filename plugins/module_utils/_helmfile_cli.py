@@ -56,6 +56,11 @@ REMEDIES: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 
 
+def a_home(instead: str) -> dict[str, str]:
+    """A container may have no home, or name one that is not there; helm looks into it all the same."""
+    return {} if os.path.isdir(os.environ.get("HOME", "")) else {"HOME": instead}
+
+
 class HelmfileError(GcpError):
     """helm or helmfile is missing, too old, or failed."""
 
@@ -102,11 +107,9 @@ class Helmfile:
             os.makedirs(path, mode=0o700, exist_ok=True)
         cleared = dict.fromkeys(("HELM_NAMESPACE", "HELM_KUBECONTEXT", "HELM_KUBEAPISERVER", "HELM_KUBETOKEN"), "")
         kubeconfig = self._settings.kubeconfig or os.path.join(self._work_dir, "no-cluster")
-        # A container may have no home, or name one that is not there; helm looks into it all the same.
-        homeless = {} if os.path.isdir(os.environ.get("HOME", "")) else {"HOME": self._work_dir}
         return {
             **paths,
-            **homeless,
+            **a_home(self._work_dir),
             **cleared,
             "HELM_DRIVER": "secret",
             "HELMFILE_UPGRADE_NOTICE_DISABLED": "1",

@@ -270,6 +270,7 @@ failure:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.llm_d.gke.plugins.module_utils._errors import GcpError
+from ansible_collections.llm_d.gke.plugins.module_utils._helmfile_cli import a_home
 from ansible_collections.llm_d.gke.plugins.module_utils._module import argument_spec_of_look
 from ansible_collections.llm_d.gke.plugins.module_utils._resources.preflight import ENVIRONMENT, OPTIONS, fetcher, look
 
@@ -278,8 +279,10 @@ def main() -> None:
     """Runs the module."""
     module = AnsibleModule(argument_spec=argument_spec_of_look(OPTIONS), supports_check_mode=True)
 
+    environment = {**ENVIRONMENT, **a_home(module.tmpdir)}
+
     def run(arguments: list[str]) -> tuple[int, str]:
-        rc, out, _err = module.run_command(arguments, handle_exceptions=False, environ_update=ENVIRONMENT)
+        rc, out, _err = module.run_command(arguments, handle_exceptions=False, environ_update=environment)
         return rc, out
 
     try:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ipaddress
 import itertools
 import re
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -132,24 +131,12 @@ def token(settings: Settings) -> Iterator[Finding]:
         )
 
 
-def programs(settings: Settings) -> Iterator[Finding]:
-    """helm and helmfile: they are needed when the cluster and its pools are there and cost money."""
-    for variable, program in settings["programs"].items():
-        if not shutil.which(str(program)):
-            yield (
-                f"There is no program '{program}' ({variable}) here",
-                f"install it, or set {variable} to its path. In AWX, use the execution environment that"
-                " execution-environment.yml describes.",
-            )
-
-
 RULES: Mapping[str, Rule] = {
     "place": place,
     "names": names,
     "ranges": ranges,
     "capacity": capacity,
     "token": token,
-    "programs": programs,
 }
 _NEEDED = {
     "place": "a project, and a zone in its region",
@@ -157,7 +144,6 @@ _NEEDED = {
     "ranges": "address ranges that can be read and lie apart",
     "capacity": "chips that suffice, from where they can be had",
     "token": "a Hugging Face token, in one word",
-    "programs": "helm and helmfile on this machine",
 }
 
 

@@ -33,7 +33,6 @@ GOOD: dict[str, Any] = {
     "replicas": 8,
     "tensor_parallel": 4,
     "hf_token": "a-token-that-nobody-may-see",
-    "programs": {"deployment_helm": "sh", "deployment_helmfile": "/bin/sh"},
 }
 
 
@@ -53,8 +52,6 @@ def test_the_tutorials_settings_are_fine() -> None:
     ("change", "expected"),
     [
         ({"project": ""}, "No project"),
-        ({"programs": {"deployment_helm": "no-such-helm"}}, "no program 'no-such-helm' (deployment_helm)"),
-        ({"programs": {"deployment_helmfile": "/no/such/helmfile"}}, "set deployment_helmfile to its path"),
         ({"project": "My Project"}, "no project id"),
         ({"project": "12345"}, "no project id"),
         ({"zone": ""}, "No zone"),
@@ -116,4 +113,4 @@ def test_numbers_that_come_as_text_count() -> None:
 
 
 def test_every_rule_has_a_topic() -> None:
-    assert list(RULES) == ["place", "names", "ranges", "capacity", "token", "programs"]
+    assert list(RULES) == ["place", "names", "ranges", "capacity", "token"]
