@@ -12,11 +12,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.benchmarks.bench import Figure, bringing_up, by_gcloud, nothing_to_do, planning
+from tests.benchmarks.bench import Figure, bringing_up, by_gcloud, engine_alone, nothing_to_do, planning
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "performance.md"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
+    "engine": lambda: engine_alone(8, 40),
     "plan": planning,
     "up-8": lambda: bringing_up(8),
     "no-op": nothing_to_do,

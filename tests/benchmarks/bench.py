@@ -18,8 +18,9 @@ from typing import Any
 
 from sandbox.cloud import critical_path
 from sandbox.testing import RunningCloud, running_cloud
+from tests.chaos.scene import Scene
 from tests.chaos.story import at_once
-from tests.chaos.world import moment
+from tests.chaos.world import World, moment
 from tests.integration.playbooks.run import Run, environment, playbook
 
 Json = dict[str, Any]
@@ -30,6 +31,8 @@ LATENCY = 150.0
 # A minute of Google's is a second; where only requests are counted, time may fly.
 TIME_SCALE, FAST = 60.0, 1200.0
 TIMEOUT = 1200.0
+# As in the sandbox's inventory.
+POLL = 0.06
 
 
 @dataclass(frozen=True)
@@ -107,18 +110,60 @@ def bringing_up(pools: int) -> Iterator[Figure]:
         "1.05 x and at most 15 s",
         fixed <= 15,
     )
+    yield from _slots(f"up, {pools} pools", pools, creates)
+    yield Figure(f"up, {pools} pools: requests to Google", str(report["requests"]))
+
+
+def engine_alone(*sizes: int) -> Iterator[Figure]:
+    """What the modules do, without Ansible around them: waiting and queueing by themselves."""
+    from tests.chaos.worker import Module
+
+    for pools in sizes:
+        with tempfile.TemporaryDirectory(prefix="llm-d-bench-") as folder:
+            world = World(Path(folder), TIME_SCALE)
+            try:
+                steps = Scene(world.place, pools, SLOTS, False).up()
+                for name, params in steps[:1]:
+                    Module(name, params, False, print).run()
+                started = time.monotonic()
+                for name, params in steps[1:]:
+                    Module(name, {**params, "poll_interval": POLL, "wait_timeout": 600}, False, print).run()
+                seconds = time.monotonic() - started
+                made = [op for op in world.operations() if op.kind == "CREATE_NODE_POOL"]
+                before = len(world.requests())
+                changed = [Module(name, params, False, print).run()["changed"] for name, params in steps]
+                asked = len(world.requests()) - before
+            finally:
+                world.close()
+        ideal = critical_path.infrastructure(pools, SLOTS) / TIME_SCALE
+        ratio = seconds / ideal
+        yield Figure(
+            f"engine alone, {pools} pools: wall against critical path",
+            f"{seconds:.1f} s against {ideal:.1f} s: {ratio:.2f} x",
+            "1.05 x and at most 15 s",
+            seconds <= 1.05 * ideal + 15,
+        )
+        yield from _slots(f"engine alone, {pools} pools", pools, [(op.inserted, op.ended or 0.0) for op in made])
+        yield Figure(
+            f"engine alone, {pools} pools: requests to Google when there is nothing to do",
+            str(asked),
+            "at most 15",
+            asked <= 15 and not any(changed),
+        )
+
+
+def _slots(what: str, pools: int, creates: list[tuple[float, float]]) -> Iterator[Figure]:
     alone = max(end for _begin, end in creates) - min(begin for begin, _end in creates)
     share = sum(end - begin for begin, end in creates) / (alone * SLOTS)
     best = pools / (-(-pools // SLOTS) * SLOTS)
     yield Figure(
-        f"up, {pools} pools: slots in use while pools are made",
+        f"{what}: slots in use while pools are made",
         f"{share / best:.3f} of what {pools} pools can use",
         "at least 0.95",
         share / best >= 0.95,
     )
     most = at_once(creates)
-    yield Figure(f"up, {pools} pools: operations at once", str(most), f"at most {SLOTS}", most <= SLOTS)
-    yield Figure(f"up, {pools} pools: requests to Google", str(report["requests"]))
+    yield Figure(f"{what}: operations at once", str(most), f"at most {SLOTS}", most <= SLOTS)
 
 
 def nothing_to_do(few: int = 8, many: int = 100) -> Iterator[Figure]:
