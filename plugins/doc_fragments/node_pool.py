@@ -572,5 +572,6 @@ def _under(option: str) -> str:
 class ModuleDocFragment:
     """Suboptions for each pool of a list, and for a cluster's default pool."""
 
-    DOCUMENTATION = _under("node_pools")
-    DEFAULT_POOL = _under("default_pool")
+    # With types, for a linter of documentation takes what has none for text.
+    DOCUMENTATION: str = _under("node_pools")
+    DEFAULT_POOL: str = _under("default_pool")

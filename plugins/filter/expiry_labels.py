@@ -66,7 +66,7 @@ def expiry_labels(ttl: str, present: Mapping[str, Any] | None = None) -> dict[st
     try:
         labels = _expiry.labels_for(ttl, found, now)
     except _expiry.ExpiryError as trouble:
-        told, _, remedy = str(trouble).rpartition(": ")
+        told, _sign, remedy = str(trouble).rpartition(": ")
         return {
             "labels": {},
             "hours": 0.0,

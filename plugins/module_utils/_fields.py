@@ -331,7 +331,7 @@ def argument_spec(rows: Sequence[Field]) -> Json:
         level = spec
         *parents, leaf = row.option.split(".")
         for parent in parents:
-            level = level.setdefault(parent, {"type": "dict", "options": {}})["options"]
+            level = level.setdefault(parent, {"type": "dict", "options": {}, **_no_secret(parent)})["options"]
         level[leaf] = _option(row)
     return spec
 
@@ -348,10 +348,12 @@ def _option(row: Field) -> Json:
         option["default"] = row.default
     if row.required:
         option["required"] = True
-    if re.search(r"(key|token|secret|password)", row.option.rpartition(".")[2]):
-        # Ansible asks for a word about names that sound like secrets; these are none.
-        option["no_log"] = False
-    return option
+    return option | _no_secret(row.option.rpartition(".")[2])
+
+
+def _no_secret(name: str) -> Json:
+    """Ansible asks for a word about names that sound like secrets; these are none."""
+    return {"no_log": False} if re.search(r"(key|token|secret|password)", name) else {}
 
 
 # ---- paths ---------------------------------------------------------------------------------------------------------

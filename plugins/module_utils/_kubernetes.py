@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
 from ._errors import GcpError
@@ -30,8 +30,13 @@ else:
     KUBERNETES_IMPORT_ERROR = None
 
 Object = dict[str, Any]
-# (method, path with query, headers, body) -> (HTTP status, body)
-Send: TypeAlias = "Callable[[str, str, dict[str, str], bytes | None], tuple[int, bytes]]"
+
+
+class Send(Protocol):
+    """Sends one request: method, path with query, headers, body; answers with HTTP status and body."""
+
+    def __call__(self, method: str, path: str, headers: dict[str, str], body: bytes | None, /) -> tuple[int, bytes]: ...
+
 
 AGGREGATED_DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"

@@ -73,13 +73,13 @@ _COMPUTE_FURTHER: Mapping[str, tuple[str, ...]] = {
 
 def permissions_of(method: str) -> tuple[str, ...]:
     """What one API method asks for; a KeyError for one that nobody thought of."""
-    api, _, rest = method.partition(".")
+    api, _sign, rest = method.partition(".")
     if method in _OTHERS:
         return _OTHERS[method]
     if api == "container":
         return _GKE[rest.removeprefix("projects.locations.")]
     if api in ("compute", "iam", "storage"):
-        collection, _, verb = rest.removeprefix("projects.").rpartition(".")
+        collection, _sign, verb = rest.removeprefix("projects.").rpartition(".")
         return (f"{api}.{collection}.{_VERBS.get(verb, verb)}", *_COMPUTE_FURTHER.get(method, ()))
     raise KeyError(method)
 

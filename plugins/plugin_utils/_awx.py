@@ -20,7 +20,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (r"HTTP 403|don't have permission",
      "The token's owner may not do this: credential types are made by system administrators only, the rest by an"
      " administrator of the organization; and the token needs the scope Write."),
-    (r"resolve controller_host|network error|urlopen error|Connection refused|timed out|unknown error when trying to",
+    (r"resolve controller_host|network error|url[o]pen error|Connection refused|timed out|unknown error when trying to",
      "The controller cannot be reached: check its address (CONTROLLER_HOST), and that it is up."),
     (r"secure connection|CERTIFICATE_VERIFY_FAILED",
      "Its certificate is not trusted here: install its authority, or set CONTROLLER_VERIFY_SSL=false for a test."),

@@ -100,7 +100,7 @@ def capacity(settings: Settings) -> Iterator[Finding]:
     try:
         pool = tpu_slice(str(settings["machine_type"]), str(settings["topology"] or ""))
     except CapacityError as trouble:
-        told, _, remedy = str(trouble).partition(": ")
+        told, _sign, remedy = str(trouble).partition(": ")
         yield told, remedy
         return
     tensor_parallel, pods = int(settings["tensor_parallel"]), int(settings["replicas"])

@@ -178,7 +178,7 @@ def quota_needs(want: Json, found: Found) -> dict[str, float]:
         needs["SSD_TOTAL_GB"] = needs.get("SSD_TOTAL_GB", 0) + count * int(group["disk_size_gb"])
         if group.get("public", True):
             needs["IN_USE_ADDRESSES"] = needs.get("IN_USE_ADDRESSES", 0) + count
-        family, _, size = machine.partition("-")
+        family, _sign, size = machine.partition("-")
         if match := re.search(r"-(\d+)$", f"{family}-{size}"):
             metric = CPU_METRICS.get(family, "CPUS")
             needs[metric] = needs.get(metric, 0) + count * int(match.group(1))

@@ -165,7 +165,7 @@ def _in_repository(name: str, one: Chart, fetch: Fetch) -> Check:
 
 
 def _in_registry(name: str, one: Chart, fetch: Fetch) -> Check:
-    host, _, path = one.chart.removeprefix("oci://").partition("/")
+    host, _sign, path = one.chart.removeprefix("oci://").partition("/")
     needed = f"{one.version} at {one.chart}"
     scheme = "http" if host.startswith(("127.", "localhost")) else "https"
     accept = {"Accept": "application/vnd.oci.image.manifest.v1+json"}

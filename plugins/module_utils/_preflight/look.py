@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from .._clients import Cloud
 from .._clock import Deadline
@@ -31,7 +31,7 @@ class Hidden:
         return unseen(name, needed, self.reason, self.remedy)
 
 
-Seen = Json | None | Hidden
+Seen: TypeAlias = "Json | Hidden | None"
 
 
 @dataclass

@@ -276,7 +276,7 @@ class Probe:
 
     def proof(self) -> Json:
         """Fresh prompts, some at once, with the endpoint picker's counters around them."""
-        bodies = [self.body(prompt=self.prompt()) for _ in range(self.settings["prompts"])]
+        bodies = [self.body(prompt=self.prompt()) for _other in range(self.settings["prompts"])]
         before = self.picker()
         with ThreadPoolExecutor(self.settings["at_once"]) as pool:
             self.asked = list(pool.map(lambda body: (body, self.client.ask("/v1/completions", body)), bodies))

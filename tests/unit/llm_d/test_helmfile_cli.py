@@ -123,7 +123,7 @@ def test_without_a_home_there_is_one_below_the_work_folder(
     program = Program((0, "v3.20.2", ""), (0, '{"version": "1.4.4"}', ""))
     settings = Settings("/helmfile.yaml", "default", "", "/kubeconfig", "", "helmfile", "helm")
     Helmfile(program, settings, str(tmp_path)).check_versions()
-    assert [environment.get("HOME") for _, environment, _ in program.calls] == [str(tmp_path) if given else None] * 2
+    assert [call[1].get("HOME") for call in program.calls] == [str(tmp_path) if given else None] * 2
 
 
 def test_state_values_are_in_a_private_file_and_not_on_the_command_line(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ class Running:
         return dict(json.loads(line.removeprefix(MARK)))
 
     def order(self, path: str) -> int:
-        for _ in range(50):
+        for _other in range(50):
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/{path}", timeout=5) as answer:
                     return int(answer.status)
