@@ -12,8 +12,7 @@ from ansible_collections.llm_d.gke.plugins.module_utils._benchmark_servers impor
 from ansible_collections.llm_d.gke.plugins.module_utils._benchmark_stats import Step, step_of
 from ansible_collections.llm_d.gke.plugins.module_utils._benchmark_summary import money, summary_of, sweep_of
 from ansible_collections.llm_d.gke.plugins.module_utils._benchmark_text import findings
-
-from tests.unit.benchmark.results import result
+from bench_results import result
 
 ABOUT = {"chips": 32, "prefill_chips": 16, "decode_chips": 16, "usd_per_chip_hour": 3.6, "max_failed_percent": 1.0}
 

@@ -21,8 +21,7 @@ from ansible_collections.llm_d.gke.plugins.module_utils._benchmark_log import (
     last_moment,
     take,
 )
-
-from tests.unit.benchmark.results import result
+from bench_results import result
 
 CLIENT = Path(__file__).resolve().parents[3] / "roles" / "benchmark" / "files" / "client.py"
 

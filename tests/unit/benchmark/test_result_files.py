@@ -14,8 +14,7 @@ import pytest
 from ansible_collections.llm_d.gke.plugins.module_utils import _benchmark_json as reader
 from ansible_collections.llm_d.gke.plugins.module_utils._benchmark_json import Found, Ragged, ResultError, read
 from ansible_collections.llm_d.gke.plugins.module_utils._benchmark_stats import Step, step_of
-
-from tests.unit.benchmark.results import result
+from bench_results import result
 
 ARRAYS = ("input_lens", "output_lens", "ttfts", "itls", "start_times")
 
