@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sandbox.cloud.unixhttp import call
-from sandbox.testing import RunningCloud
+from sandbox.testing import RunningCloud, running_cloud
 
 from .ansible_run import Outcome, Task, run
 
@@ -21,6 +22,13 @@ LOOK: dict[str, Any] = {"name": "nothing", "state": "absent"}
 NO_KEY = {"auth_kind": "{{ omit }}", "service_account_file": "{{ omit }}"}
 ROBOT = "deploy-robot@llm-d-sandbox.iam.gserviceaccount.com"
 DEPLOYER = "deployer@llm-d-sandbox.iam.gserviceaccount.com"
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCloud]:
+    """Slower than usual: a token has to end while a cluster is being made."""
+    with running_cloud(tmp_path_factory.mktemp("identities"), time_scale=100) as running:
+        yield running
 
 
 @pytest.fixture(scope="module", autouse=True)
