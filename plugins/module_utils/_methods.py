@@ -147,7 +147,7 @@ def _buckets() -> list[Method]:
 
 _SUBNET = "regions/{region}/subnetworks"
 _ALL = [
-    *_collection("networks", "global/networks", "network", "networks", "Network", "glipd"),
+    *_collection("networks", "global/networks", "network", "networks", "Network", "gipd"),
     _compute(
         "networks.switchToCustomMode",
         "POST",

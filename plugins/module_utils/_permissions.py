@@ -50,6 +50,8 @@ _OTHERS: Mapping[str, tuple[str, ...]] = {
     "cloudquotas.projects.locations.services.quotaInfos.list": ("cloudquotas.quotas.get",),
     "compute.projects.get": ("compute.projects.get",),
 }
+# Without these less can be told beforehand; nothing else suffers.
+ONLY_FOR_LOOKS = frozenset({"cloudquotas.quotas.get"})
 # The other APIs call their permissions as their methods, but for these verbs.
 _VERBS = {
     "insert": "create",
@@ -140,6 +142,7 @@ STEPS: Mapping[str, tuple[str, ...]] = {
         "compute.*ealthChecks.*",
         "compute.*rlMaps.*",
         "compute.*argetHttp*Proxies.*",
+        "compute.*slCertificates.*",
         "container.projects.locations.clusters.list",
         *_WAITS,
     ),

@@ -25,6 +25,7 @@ SHARED = "the reservation is shared with the project"
 LASTS = "the reservation lasts"
 BLOCK = "the reservation's block exists"
 QUOTA = "TPU quota"
+QUEUED = "nodes of queued pools are asked for"
 
 _NAME = re.compile(
     r"^(?:projects/(?P<owner>[^/]+)/reservations/)?(?P<name>[^/]+)(?:/reservationBlocks/(?P<block>[^/]+))?$"
@@ -153,6 +154,14 @@ def judge(want: Wanted, found: Found, now: datetime, ours: int = 0) -> Iterator[
     yield _machine(want, found.machine_type)
     if want.reservation:
         yield from _reservation(want, found, now, ours)
+    if want.capacity == "queued":
+        yield warning(
+            QUEUED,
+            "a ProvisioningRequest for the nodes",
+            "the pools are made, and begin without nodes; nothing here makes the request",
+            "make a ProvisioningRequest of the class queued-provisioning.gke.io in the cluster, and let the pods name"
+            " it (podAnnotations by llm_d_modelservice_values).",
+        )
     if found.open is not None:
         yield _any(want, found.open, ours)
     if found.quotas is not None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from .._errors import GcpError, Json
 from .._findings import Check, error, good, listed, unseen, warning
-from .._permissions import batches, permissions_for
+from .._permissions import ONLY_FOR_LOOKS, batches, permissions_for
 from .look import Hidden, Look, Seen
 
 CREDENTIALS = "credentials"
@@ -87,7 +87,8 @@ def _permissions(found: Project, project: str, identity: str) -> Iterator[Check]
     if not missing:
         yield good(PERMITTED, needed, "all of them")
         return
-    yield error(
+    judge = warning if set(missing) <= ONLY_FOR_LOOKS else error
+    yield judge(
         PERMITTED,
         needed,
         f"{identity} lacks {listed(missing)}",

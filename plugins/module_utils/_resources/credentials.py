@@ -28,7 +28,8 @@ OPTIONS: Json = {
 def provide(module: Any) -> Json:
     """Looks at the cluster, and writes the kubeconfig when it is missing, wrong or nearly over."""
     params = module.params
-    identity, cloud, deadline = connect(params)
+    # One look: the client library takes longer to import than that.
+    identity, cloud, deadline = connect(params, libraries=False)
     # A missing API is an answer here: there is no cluster.
     cloud.patience.activation = 0
     name = f"projects/{identity.project}/locations/{params['location']}/clusters/{params['cluster']}"

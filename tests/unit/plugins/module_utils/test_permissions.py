@@ -20,6 +20,11 @@ def test_every_method_has_its_permissions(method: str) -> None:
         assert name.count(".") == 2, name
 
 
+def test_every_method_belongs_to_a_step() -> None:
+    """But for one that no playbook calls."""
+    assert set(METHODS) - set(permissions.methods_of(permissions.STEPS)) == {"serviceusage.services.disable"}
+
+
 def test_a_method_that_nobody_thought_of_is_an_error() -> None:
     with pytest.raises(KeyError):
         permissions.permissions_of("tpu.projects.nodes.create")

@@ -219,7 +219,14 @@ def quota(name: str, value: str, **dimensions: str) -> Json:
 )
 def test_the_quota_of_chips_is_told_and_stops_nothing(model: str, info: Json, severity: str) -> None:
     findings = told(zone() | {QUOTAS: {"quotaInfos": [info]}}, capacity=model)
-    assert [finding.severity for finding in findings] == ([severity] if severity else [])
+    quotas = [finding for finding in findings if finding.name == capacity.QUOTA]
+    assert [finding.severity for finding in quotas] == ([severity] if severity else [])
+
+
+def test_nodes_that_nobody_asks_for_are_told() -> None:
+    enough = quota("PREEMPTIBLE-TPU-V6E-per-project-region", "32", region="us-east5")
+    findings = told(zone() | {QUOTAS: {"quotaInfos": [enough]}}, capacity="queued")
+    assert [(finding.name, finding.severity) for finding in findings] == [(capacity.QUEUED, "warning")]
 
 
 # ---- project -------------------------------------------------------------------------------------------------------

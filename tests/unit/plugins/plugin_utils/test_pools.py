@@ -46,6 +46,29 @@ def test_spot_asks_for_no_reservation() -> None:
     assert "reservation_affinity" not in config
 
 
+def test_any_reservation_needs_no_name() -> None:
+    config = tpu_node_pool("p", **{**TUTORIAL, "capacity": "any_reservation", "reservation": ""})["config"]
+    assert config["reservation_affinity"] == {"consume_reservation_type": "ANY_RESERVATION"}
+
+
+@pytest.mark.parametrize(("capacity", "queued"), [("flex_start", None), ("queued", {"enabled": True})])
+def test_flexible_capacity_begins_without_nodes(capacity: str, queued: Any) -> None:
+    settings = {**TUTORIAL, "capacity": capacity, "reservation": "", "topology": "4x4", "max_run_duration": "3600s"}
+    pool = tpu_node_pool("p", **settings)
+    assert pool["initial_node_count"] == 0
+    assert pool["autoscaling"] == {"enabled": True, "total_min_node_count": 0, "total_max_node_count": 4}
+    assert pool["management"]["auto_repair"] is False
+    assert pool.get("queued_provisioning") == queued
+    config = pool["config"]
+    assert (config["flex_start"], config["max_run_duration"]) == (True, "3600s")
+    assert config["reservation_affinity"] == {"consume_reservation_type": "NO_RESERVATION"}
+
+
+def test_pools_carry_labels_of_google_cloud() -> None:
+    config = tpu_node_pool("p", **TUTORIAL, resource_labels={"llm-d-ttl": "8h"})["config"]
+    assert config["resource_labels"] == {"llm-d-ttl": "8h"}
+
+
 def test_on_demand_does_not_eat_a_reservation() -> None:
     config = tpu_node_pool("p", **{**TUTORIAL, "capacity": "on_demand"})["config"]
     assert config["reservation_affinity"] == {"consume_reservation_type": "NO_RESERVATION"}
