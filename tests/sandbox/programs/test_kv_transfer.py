@@ -8,8 +8,8 @@ One test a row of what goes wrong in deployments, as far as the pinned model ser
 * a sidecar of v0.5 (502 instead of the silent fall-back) and one of v0.10 (unknown flag) are other programs than the
   pinned one; what verify says of either is in the unit tests;
 * an image without counters of the transfer is another vLLM: unit tests too;
-* what the endpoint picker, Kubernetes or helm refuses (threshold, Secret, selector, chart values) is in the tests of
-  the charts, of the cluster, and in tests/integration/playbooks/test_verify.py.
+* what the endpoint picker decides (threshold) is in the unit tests of verify; what Kubernetes or helm refuses (Secret,
+  selector, chart values) is in the tests of charts and cluster, and in tests/integration/playbooks/test_verify.py.
 """
 
 from __future__ import annotations
