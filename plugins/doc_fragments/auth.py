@@ -35,7 +35,7 @@ options:
   service_account_contents:
     description:
       - The JSON key of a service account itself. Falls back to E(GCP_SERVICE_ACCOUNT_CONTENTS).
-    type: jsonarg
+    type: raw
   service_account_email:
     description:
       - The account to use with O(auth_kind=machineaccount). Falls back to E(GCP_SERVICE_ACCOUNT_EMAIL).

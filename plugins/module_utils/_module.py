@@ -25,7 +25,7 @@ AUTH_OPTIONS: Json = {
     "auth_kind": {"type": "str", "choices": ["application", "serviceaccount", "machineaccount", "accesstoken"]},
     "project": {"type": "str"},
     "service_account_file": {"type": "path"},
-    "service_account_contents": {"type": "jsonarg", "no_log": True},
+    "service_account_contents": {"type": "raw", "no_log": True},
     "service_account_email": {"type": "str"},
     "access_token": {"type": "str", "no_log": True},
     "scopes": {"type": "list", "elements": "str"},
