@@ -247,7 +247,7 @@ FIXED = "Cannot be changed on what exists."
         ("gke_node_pools", ("node_pools",), node_pool.ROWS),
         ("gke_cluster", ("default_pool",), node_pool.ROWS),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_documentation_tells_what_cannot_be_changed(
     name: str, prefix: tuple[str, ...], rows: tuple[Field, ...]

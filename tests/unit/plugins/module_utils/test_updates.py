@@ -222,7 +222,7 @@ def test_a_secondary_range_cannot_be_exchanged() -> None:
         (FIREWALL, {"direction": "INGRESS", "priority": 1000}),
         (NETWORK, {"routing_mode": "REGIONAL"}),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "noun", str(value))[:60],
 )
 def test_the_default_by_name_equals_absence(kind: Kind, params: Json) -> None:
     assert bodies(kind, params, {}) == []
@@ -256,7 +256,7 @@ def test_moments() -> None:
         (NODE_POOL, {"config": {"max_run_duration": "1h"}}, "3600s"),
         (CLUSTER, {"master_authorized_networks_config": {"cidr_blocks": [{"cidr_block": "office"}]}}, "CIDR"),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "noun", str(value))[:60],
 )
 def test_wrong_values_are_told_before_anything_is_sent(kind: Kind, params: Json, told: str) -> None:
     with pytest.raises(OptionError, match=told):
@@ -280,7 +280,7 @@ def property_of(schemas: Json, schema: str, path: str) -> Json:
     return found
 
 
-@pytest.mark.parametrize(("kind", "document", "schema"), SCHEMAS, ids=lambda value: str(value)[:20])
+@pytest.mark.parametrize(("kind", "document", "schema"), SCHEMAS, ids=lambda value: getattr(value, "noun", str(value)))
 def test_words_are_googles(kind: Kind, document: str, schema: str) -> None:
     """Where the API knows a list of words, the options know it as well: a wrong one is refused without a request."""
     schemas = json.loads((DOCUMENTS / f"{document}.json").read_text())["schemas"]
