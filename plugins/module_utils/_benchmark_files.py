@@ -107,7 +107,7 @@ class RunFolder:
             if result is not None:
                 return result, ""
             said = f"the result of {step} did not come whole through the log: {trouble}"
-            small, _ = assemble(headline) if headline else (None, "")
+            small, _other = assemble(headline) if headline else (None, "")
             kept = "its totals did" if small else "nor did its totals"
             return (
                 small,

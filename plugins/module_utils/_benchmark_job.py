@@ -262,7 +262,7 @@ class Follower:
                 log = self._cluster.pod_log(meta["namespace"], meta["name"], container, **query)
             except KubernetesError:
                 continue
-            for _, frame in frames(log):
+            for _other, frame in frames(log):
                 if take(self._told, frame):
                     new.append(frame)
                     line = describe(frame)

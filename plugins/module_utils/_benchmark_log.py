@@ -59,7 +59,7 @@ class Told:
 def frames(log: str) -> Iterable[tuple[str, Frame]]:
     """The lines that are for us, each with its time stamp. A line that was cut in the middle is none."""
     for line in log.splitlines():
-        at, _, text = line.partition(" ")
+        at, _sign, text = line.partition(" ")
         if not text.startswith(MARK):
             continue
         try:

@@ -165,7 +165,7 @@ def _distributions(steps: Sequence[Json], series: Mapping[str, Series]) -> Plot 
                 if key in each.cdf:
                     values, shares = each.cdf[key]
                     place.plot(values, [100 * share for share in shares], color=colour, label=_label(step))
-            tops = [_at(each.cdf[key], 0.995) for _, each in drawn if key in each.cdf]
+            tops = [_at(each.cdf[key], 0.995) for _other, each in drawn if key in each.cdf]
             if tops:
                 place.set_xlim(0, max(tops) * 1.08 or 1)
             place.set_title(title)
@@ -275,7 +275,7 @@ def _short(pod: str, role: str) -> str:
 def _roles(rows: Sequence[Row]) -> Plot | None:
     lines = {
         (role, key): servers_over_time(rows, role, key, grows=False)
-        for role, _ in ROLES
+        for role, _other in ROLES
         for key in ("running", "waiting")
     }
     if not any(len(line[0]) > 1 for line in lines.values()):
@@ -301,8 +301,8 @@ def _roles(rows: Sequence[Row]) -> Plot | None:
 def _kv(rows: Sequence[Row]) -> Plot | None:
     moved = servers_over_time(rows, "decode", "kv_mebibytes", grows=True)
     tokens = servers_over_time(rows, "decode", "external_tokens", grows=True)
-    usage = {role: servers_over_time(rows, role, "kv_cache_usage", grows=False) for role, _ in ROLES}
-    pods = {role: len({row["pod"] for row in rows if row["role"] == role}) for role, _ in ROLES}
+    usage = {role: servers_over_time(rows, role, "kv_cache_usage", grows=False) for role, _other in ROLES}
+    pods = {role: len({row["pod"] for row in rows if row["role"] == role}) for role, _other in ROLES}
     line, title = (moved, "KV cache moved to decode, MiB") if moved[0] else (tokens, "Tokens whose KV cache was moved")
     if not line[0]:
         return None
@@ -341,7 +341,7 @@ def _knee(steps: Sequence[Json], sweep: Json) -> Plot | None:
         ):
             x = [step["output_tokens_per_s"] for step in points]
             for what, colour in (("p50", LOADS[3]), ("p99", LOADS[6])):
-                values = [step.get(f"{key}_{what}_ms") for step in points]
+                values = [step.get(f"{key}_other{what}_ms") for step in points]
                 if None not in values:
                     place.plot(x, values, "o-", color=colour, label=what, markersize=4)
             for step in points:

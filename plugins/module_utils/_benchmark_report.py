@@ -148,7 +148,7 @@ def _while_measured(rows: Sequence[Json], windows: Mapping[str, tuple[float, flo
     """Without the minutes in which the client was still being made ready."""
     if not windows:
         return rows
-    began, ended = min(low for low, _ in windows.values()), max(high for _, high in windows.values())
+    began, ended = min(low for low, _other in windows.values()), max(high for _other, high in windows.values())
     return within(rows, began, ended)
 
 

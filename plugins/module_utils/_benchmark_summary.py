@@ -155,7 +155,7 @@ def _elbow(steps: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     points = [point for point in points if point[0] is not None and point[1] is not None]
     if len(points) < 3:
         return None
-    (x0, y0, _), (x1, y1, _) = points[0], points[-1]
+    (x0, y0), (x1, y1) = points[0][:2], points[-1][:2]
     if x1 <= x0 or y1 <= y0:
         return None
     scaled = [((y - y0) / (y1 - y0) - (x - x0) / (x1 - x0), step) for x, y, step in points]
@@ -174,7 +174,7 @@ def headline_of(steps: Sequence[Mapping[str, Any]], sweep: Json | None) -> Json:
             "total_tokens_per_s", "output_tokens_per_chip_s", "usd_per_million_tokens",
             "usd_per_million_input_tokens", "usd_per_million_output_tokens", "saturated",
             "client_bottleneck"]  # fmt: skip
-    keys += [f"{metric}_{what}_ms" for metric in ("ttft", "tpot", "itl", "e2e") for what in _WHAT]
+    keys += [f"{metric}_other{what}_ms" for metric in ("ttft", "tpot", "itl", "e2e") for what in _WHAT]
     return {key: chosen.get(key) for key in keys}
 
 

@@ -131,7 +131,7 @@ def bucket_url(endpoint: str, bucket: str, name: str = "") -> str:
 
 def from_bucket(settings: Json, source: str, target: Path) -> None:
     """gs://bucket/name into a file; gs://bucket/folder/ into a folder."""
-    bucket, _, name = source.removeprefix("gs://").partition("/")
+    bucket, _sign, name = source.removeprefix("gs://").partition("/")
     endpoint, token = settings["storage_endpoint"], google_token()
     names = [name]
     if not name or name.endswith("/"):
@@ -148,7 +148,7 @@ def from_bucket(settings: Json, source: str, target: Path) -> None:
 
 def from_hub(settings: Json, source: str, target: Path) -> None:
     """A tokenizer of the hub: organisation/name, with @revision if wanted."""
-    name, _, revision = source.removeprefix("hf://").partition("@")
+    name, _sign, revision = source.removeprefix("hf://").partition("@")
     revision, endpoint, token = revision or "main", settings["hub"], os.environ.get("HF_TOKEN", "")
     with fetch(f"{endpoint}/api/models/{name}/revision/{revision}", f"model {name}", token) as answer:
         files = [str(each["rfilename"]) for each in json.load(answer).get("siblings", [])]
@@ -535,7 +535,7 @@ def fit(result: Json, limit: int) -> tuple[Json, list[str]]:
 
 def to_bucket(settings: Json, step: str, path: Path) -> str:
     """The file as it is, compressed, into a bucket."""
-    bucket, _, prefix = settings["results_bucket"].removeprefix("gs://").partition("/")
+    bucket, _sign, prefix = settings["results_bucket"].removeprefix("gs://").partition("/")
     name = "/".join(part for part in (prefix.strip("/"), settings["run"], f"{step}.json.gz") if part)
     query = urllib.parse.urlencode({"uploadType": "media", "name": name})
     url = f"{settings['storage_endpoint']}/upload/storage/v1/b/{urllib.parse.quote(bucket)}/o?{query}"

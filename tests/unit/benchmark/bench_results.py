@@ -24,7 +24,7 @@ def result(
         failed = bool(fail) and number % fail == fail - 1
         starts.append(1000.0 + number / rate)
         ttfts.append(0.0 if failed else 0.05 * slow * dice.uniform(0.8, 1.6))
-        itls.append([] if failed else [0.01 * slow * dice.uniform(0.5, 1.5) for _ in range(tokens - 1)])
+        itls.append([] if failed else [0.01 * slow * dice.uniform(0.5, 1.5) for _each in range(tokens - 1)])
         outputs.append(0 if failed else tokens)
         errors.append("Traceback (most recent call last):\n  ...\nTimeoutError: too late" if failed else "")
     ends = [start + first + sum(rest) for start, first, rest in zip(starts, ttfts, itls, strict=True)]

@@ -179,7 +179,7 @@ def test_or_waits_for_its_turn(tmp_path: Path) -> None:
     def over(cluster: Cluster) -> None:
         cluster.job = job("20261126T100000Z", "Complete")
 
-    cluster = Cluster(lambda _: None, lambda _: None, over)
+    cluster = Cluster(lambda _other: None, lambda _other: None, over)
     cluster.job = job("20261126T100000Z")
     assert launcher(cluster).start(JOB, {}, tmp_path, 60) == RUN
     assert cluster.deleted == ["Job"]
@@ -218,7 +218,7 @@ def test_it_is_followed_to_its_end_and_all_is_written_down(tmp_path: Path) -> No
         )
         cluster.job = job(RUN, "Complete")
 
-    cluster = Cluster(begins, lambda _: None, ends)
+    cluster = Cluster(begins, lambda _other: None, ends)
     mine = follower(cluster, tmp_path, clock, lines)
     servers = [Server("p-1", "prefill", 8000), Server("d-1", "decode", 8200)]
     assert mine.follow(JOB, servers, 100).state == "succeeded"

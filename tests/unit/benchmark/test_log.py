@@ -51,7 +51,7 @@ def sent(capsys: pytest.CaptureFixture[str]) -> tuple[dict[str, Any], str]:
 
 def told_by(log: str) -> Told:
     told = Told()
-    for _, frame in frames(log):
+    for _other, frame in frames(log):
         take(told, frame)
     return told
 
@@ -110,7 +110,7 @@ def test_a_journal_is_gone_on_with(tmp_path: Path, sent: tuple[dict[str, Any], s
     """The controller may go away in the middle: another one goes on where it was."""
     folder = RunFolder(new_folder(tmp_path, "20261126T111232Z"))
     got = list(frames(sent[1]))
-    folder.remember([frame for _, frame in got[:4]])
+    folder.remember([frame for _other, frame in got[:4]])
     folder.remember([{"kind": "read", "container": "client", "until": got[3][0]}])
     with (folder.folder / "journal.jsonl").open("a") as file:
         file.write('{"kind": "part", "st')
@@ -118,7 +118,7 @@ def test_a_journal_is_gone_on_with(tmp_path: Path, sent: tuple[dict[str, Any], s
     told = again.told()
     assert again.read_until() == {"client": got[3][0]}
     assert not told.payloads["rate-20", "result"].whole()
-    for _, frame in got:
+    for _other, frame in got:
         take(told, frame)
     assert assemble(told.payloads["rate-20", "result"])[0] == sent[0]
 
@@ -129,7 +129,7 @@ def test_the_last_moment_of_a_log() -> None:
 
 
 def test_two_runs_of_one_second_get_two_folders(tmp_path: Path) -> None:
-    names = [new_folder(tmp_path, "20261126T111232Z").name for _ in range(3)]
+    names = [new_folder(tmp_path, "20261126T111232Z").name for _each in range(3)]
     assert names == ["20261126T111232Z", "20261126T111232Z-2", "20261126T111232Z-3"]
 
 
@@ -145,7 +145,7 @@ def test_what_people_see(capsys: pytest.CaptureFixture[str]) -> None:
     tool.say("step", step="rate-20", state="started", rate=20.0, concurrency=4, requests=300)
     tool.say("progress", step="rate-20", done=120, of=300, seconds=6.02, rate=19.93)
     tool.say("step", step="rate-20", state="ended", trouble="too late\nand more")
-    lines = [describe(frame) for _, frame in frames(stamped(capsys.readouterr().out))]
+    lines = [describe(frame) for _other, frame in frames(stamped(capsys.readouterr().out))]
     assert lines == [
         "rate-20: 300 requests, 20.0 a second, at most 4 at once; the client starts",
         "rate-20: 120 of 300 requests, 19.93/s, 6 s",

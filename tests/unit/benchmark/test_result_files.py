@@ -71,7 +71,7 @@ def test_numbers_that_are_no_json(tmp_path: Path) -> None:
 
 
 def test_without_details_the_tool_s_own_numbers_remain(tmp_path: Path) -> None:
-    _, step = one(tmp_path, json.dumps(result(detailed=False)))
+    _other, step = one(tmp_path, json.dumps(result(detailed=False)))
     assert step.summary["ttft_p50_ms"] == 58.0 and step.summary["ttft_p99_ms"] == 90.0
     assert step.summary["ttft_p95_ms"] is None
     assert any("totals only" in note for note in step.summary["notes"])
@@ -80,7 +80,7 @@ def test_without_details_the_tool_s_own_numbers_remain(tmp_path: Path) -> None:
 def test_version_0_11_does_not_count_failures(tmp_path: Path) -> None:
     made = result(requests=50, fail=10)
     del made["failed"], made["errors"]
-    _, step = one(tmp_path, json.dumps(made))
+    _other, step = one(tmp_path, json.dumps(made))
     assert step.summary["failed"] == 5 and step.summary["failed_percent"] == 10.0
     assert len(step.requests.ttft) == 45, "a request without an answer has no latency"
 
@@ -89,13 +89,13 @@ def test_version_0_32_leaves_latencies_behind(tmp_path: Path) -> None:
     made = result(requests=40) | {"latencies": [2.5] * 40, "queue_times": [0.0] * 40}
     made |= {"mean_client_queue_time_ms": 3.0, "p99_client_queue_time_ms": 9.0}
     del made["mean_e2el_ms"], made["p99_e2el_ms"], made["median_e2el_ms"]
-    _, step = one(tmp_path, json.dumps(made))
+    _other, step = one(tmp_path, json.dumps(made))
     assert step.summary["e2e_p99_ms"] == 2500.0
     assert step.summary["client_queue_p99_ms"] == 9.0
 
 
 def test_an_unlimited_rate_is_a_word(tmp_path: Path) -> None:
-    _, step = one(tmp_path, json.dumps(result() | {"request_rate": "inf", "max_concurrency": 16}))
+    _other, step = one(tmp_path, json.dumps(result() | {"request_rate": "inf", "max_concurrency": 16}))
     assert step.summary["offered_requests_per_s"] is None
     assert step.summary["name"] == "concurrency-16"
 
@@ -180,7 +180,7 @@ def test_files_of_which_nothing_can_be_read(tmp_path: Path, text: str) -> None:
 
 def test_missing_keys_are_named(tmp_path: Path) -> None:
     made: dict[str, Any] = {"backend": "openai", "completed": 3, "num_prompts": 5}
-    _, step = one(tmp_path, json.dumps(made))
+    _other, step = one(tmp_path, json.dumps(made))
     assert step.summary["failed"] == 2 and step.summary["requests_per_s"] is None
     assert any("no duration, total_output_tokens" in note for note in step.summary["notes"])
 
