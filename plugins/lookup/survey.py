@@ -64,7 +64,8 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible has no types
         defaults: dict[str, Any] = {}
         for file in sorted(ROLES.glob("*/meta/argument_specs.yml")):
             for entry in _read(file)["argument_specs"].values():
-                specs.update(entry.get("options") or {})
+                # The first entry point is main, which the playbooks call; others may say less of the same option.
+                specs = {**(entry.get("options") or {}), **specs}
             defaults.update(_read(file.parents[1] / "defaults" / "main.yml"))
         try:
             return [survey(str(self.get_option("title")), [str(term) for term in terms], specs, defaults)]
