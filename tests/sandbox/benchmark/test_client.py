@@ -66,7 +66,7 @@ def run(task: str, given: dict[str, Any], **environment: str) -> tuple[int, Told
         env=env,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=400,
         check=False,
     )
     told = Told()
