@@ -27,7 +27,7 @@ NUMBERS = (
     "total_tokens_per_s",
     "output_tokens_per_chip_s", "usd_per_million_tokens", "usd_per_million_input_tokens",
     "usd_per_million_output_tokens", "saturated", "client_bottleneck",
-    *(f"{metric}_other{what}_ms" for metric in ("ttft", "tpot", "itl", "e2e")
+    *(f"{metric}_{what}_ms" for metric in ("ttft", "tpot", "itl", "e2e")
       for what in ("mean", "p50", "p90", "p95", "p99")),
 )  # fmt: skip
 COLUMNS = (*ABOUT, *NUMBERS)

@@ -47,7 +47,7 @@ _SCALAR = re.compile(rb"[^\s,\]}\[{:\"]+")
 _STRINGS = re.compile(rb'\[(?:\s*+(?:"(?:[^"\\]++|\\.)*+"|null)\s*+,?+)*+\s*+', re.DOTALL)
 _DEPTH = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{}]', re.DOTALL)
 _NUMERIC = re.compile(rb"\[[\s\[]*(?:-?[\d.]|NaN|null|-?Infinity|\])")
-_METRIC = re.compile(r"^(mean|median|std|p[\d.]+)_other\w+_ms$")
+_METRIC = re.compile(r"^(mean|median|std|p[\d.]+)_\w+_ms$")
 
 
 class ResultError(GcpError):

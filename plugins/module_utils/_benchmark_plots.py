@@ -341,7 +341,7 @@ def _knee(steps: Sequence[Json], sweep: Json) -> Plot | None:
         ):
             x = [step["output_tokens_per_s"] for step in points]
             for what, colour in (("p50", LOADS[3]), ("p99", LOADS[6])):
-                values = [step.get(f"{key}_other{what}_ms") for step in points]
+                values = [step.get(f"{key}_{what}_ms") for step in points]
                 if None not in values:
                     place.plot(x, values, "o-", color=colour, label=what, markersize=4)
             for step in points:

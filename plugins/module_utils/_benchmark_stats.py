@@ -237,14 +237,14 @@ def latencies(found: Found, requests: Requests) -> Json:
     summary: Json = {}
     for ours, theirs in METRICS.items():
         values = single.get(ours)
-        known = [found.number(f"{name}_other{theirs}_ms") for name in ("mean", "median")]
+        known = [found.number(f"{name}_{theirs}_ms") for name in ("mean", "median")]
         if ours == "client_queue" and known == [None, None]:
             continue
         summary[f"{ours}_mean_ms"] = _first(known[0], _mean(values))
-        missing = [p for p in PERCENTILES if found.number(f"p{p}_other{theirs}_ms") is None]
+        missing = [p for p in PERCENTILES if found.number(f"p{p}_{theirs}_ms") is None]
         computed = _percentiles(values, missing)
         for p in PERCENTILES:
-            told = found.number(f"p{p}_other{theirs}_ms")
+            told = found.number(f"p{p}_{theirs}_ms")
             summary[f"{ours}_p{p}_ms"] = _first(told, known[1] if p == 50 else None, computed.get(p))
     return {key: None if value is None else round(value, 3) for key, value in summary.items()}
 

@@ -174,7 +174,7 @@ def headline_of(steps: Sequence[Mapping[str, Any]], sweep: Json | None) -> Json:
             "total_tokens_per_s", "output_tokens_per_chip_s", "usd_per_million_tokens",
             "usd_per_million_input_tokens", "usd_per_million_output_tokens", "saturated",
             "client_bottleneck"]  # fmt: skip
-    keys += [f"{metric}_other{what}_ms" for metric in ("ttft", "tpot", "itl", "e2e") for what in _WHAT]
+    keys += [f"{metric}_{what}_ms" for metric in ("ttft", "tpot", "itl", "e2e") for what in _WHAT]
     return {key: chosen.get(key) for key in keys}
 
 

@@ -155,7 +155,7 @@ def latency_table(step: Json) -> Table:
     columns = ["", "mean", "p50", "p90", "p95", "p99"]
     rows = []
     for key, title in TITLES.items():
-        values = [step.get(f"{key}_other{what}_ms") for what in ("mean", "p50", "p90", "p95", "p99")]
+        values = [step.get(f"{key}_{what}_ms") for what in ("mean", "p50", "p90", "p95", "p99")]
         if any(value is not None for value in values):
             rows.append([title, *map(milliseconds, values)])
     return columns, rows
