@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from sandbox.cloud.unixhttp import call
-from sandbox.testing import RunningCloud, running_cloud
+from sandbox.testing import HttpFailure, RunningCloud, running_cloud
 
 from .ansible_run import Outcome, Task, run
 
@@ -42,7 +43,21 @@ def robot(cloud: RunningCloud) -> None:
     for member, role in ((ROBOT, "roles/owner"),):
         policy = cloud.call("POST", "v1/projects/llm-d-sandbox:getIamPolicy", {})
         bindings = [*policy.get("bindings", []), {"role": role, "members": [f"serviceAccount:{member}"]}]
-        cloud.call("POST", "v1/projects/llm-d-sandbox:setIamPolicy", {"policy": {**policy, "bindings": bindings}})
+        grant(cloud, {"policy": {**policy, "bindings": bindings}})
+
+
+def grant(cloud: RunningCloud, policy: dict[str, Any]) -> None:
+    """An account that was just made is not known to policies at once."""
+    for _attempt in range(60):
+        try:
+            cloud.call("POST", "v1/projects/llm-d-sandbox:setIamPolicy", policy)
+        except HttpFailure as failure:
+            if failure.status != 400:
+                raise
+            time.sleep(0.5)
+        else:
+            return
+    raise AssertionError("the account stays unknown")
 
 
 def looks(cloud: RunningCloud) -> list[str]:

@@ -44,7 +44,7 @@ def environment(home: Path, **extra: str) -> dict[str, str]:
     return {"HOME": str(home), "PATH": os.environ["PATH"], "LANG": "C.UTF-8", "ANSIBLE_NOCOLOR": "1", **extra}
 
 
-def playbook(*arguments: str, env: Mapping[str, str], cwd: Path = CHECKOUT, timeout: float = 300) -> Run:
+def playbook(*arguments: str, env: Mapping[str, str], cwd: Path = CHECKOUT, timeout: float = 560) -> Run:
     """Run to the end."""
     started, used = time.monotonic(), _cpu_of_children()
     with _started(arguments, env, cwd) as process:

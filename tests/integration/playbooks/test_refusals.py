@@ -91,12 +91,6 @@ def test_the_environment_of_another_world_is_refused(tmp_path: Path, inventory: 
     assert "credentials that Google accepts" not in result.output, "nobody was asked"
 
 
-def test_the_benchmark_does_not_pretend(tmp_path: Path, inventory: Path) -> None:
-    result = run(tmp_path, "llm_d.gke.benchmark", "-i", str(inventory))
-    assert result.status != 0
-    assert "not in this version" in result.output
-
-
 def test_a_sandbox_that_does_not_run_is_told_with_the_remedy(tmp_path: Path) -> None:
     result = playbook("site.yml", env=environment(tmp_path / "home", LLM_D_SANDBOX_DIR=str(tmp_path / "none")))
     assert result.status != 0

@@ -15,6 +15,7 @@ import pytest
 
 from sandbox.cluster.kube import ApiError, Informer, KubeClient, Object
 from sandbox.cluster.node.environment import Sources
+from sandbox.cluster.node.gcsfuse import Buckets
 from sandbox.cluster.node.pod_volumes import PodVolumes
 from sandbox.cluster.node.volumes import VolumeError
 
@@ -149,7 +150,7 @@ SECRET = {"name": "secret", "secret": {"secretName": "s"}}
 def test_running_pods_see_changed_secrets_and_keep_a_token_that_is_good(tmp_path: Path) -> None:
     client = Objects()
     given = pod(TOKEN, SECRET)
-    volumes = PodVolumes(tmp_path, given, cast(KubeClient, client))
+    volumes = PodVolumes(tmp_path, given, cast(KubeClient, client), cast(Buckets, None))
     asyncio.run(volumes.set_up(sources(given, "old")))
     secret = Path(volumes.bind_of({"name": "secret", "mountPath": "/s"}, {}).source)
     assert (secret / "key").read_text() == "old"
@@ -179,7 +180,7 @@ def test_running_pods_see_changed_secrets_and_keep_a_token_that_is_good(tmp_path
 )
 def test_volumes_that_cannot_be_had(tmp_path: Path, volume: dict[str, Any], message: str) -> None:
     given = pod(volume)
-    volumes = PodVolumes(tmp_path, given, cast(KubeClient, Objects()))
+    volumes = PodVolumes(tmp_path, given, cast(KubeClient, Objects()), cast(Buckets, None))
     with pytest.raises(VolumeError) as refused:
         asyncio.run(volumes.set_up(sources(given, "x")))
     assert str(refused.value).startswith('MountVolume.SetUp failed for volume "v" : ')
@@ -188,7 +189,7 @@ def test_volumes_that_cannot_be_had(tmp_path: Path, volume: dict[str, Any], mess
 
 def test_mounts_of_a_part_of_a_volume(tmp_path: Path) -> None:
     given = pod({"name": "v", "emptyDir": {}})
-    volumes = PodVolumes(tmp_path, given, cast(KubeClient, Objects()))
+    volumes = PodVolumes(tmp_path, given, cast(KubeClient, Objects()), cast(Buckets, None))
     asyncio.run(volumes.set_up(sources(given, "x")))
     whole = volumes.bind_of({"name": "v", "mountPath": "/v"}, {})
     assert not whole.read_only

@@ -145,7 +145,9 @@ def test_quota_zero_fails_pools_on_demand_only(gke: Gke) -> None:
 def test_policies_do_not_know_a_new_account(gke: Gke) -> None:
     gke.call("POST", f"/v1/projects/{PROJECT}/serviceAccounts", {"accountId": "reader-sa"})
     member = f"serviceAccount:reader-sa@{PROJECT}.iam.gserviceaccount.com"
-    policy = {"policy": {"bindings": [{"role": "roles/viewer", "members": [member]}]}}
+    # A policy replaces the one that is there: without its bindings, the caller may do nothing more.
+    there = gke.call("POST", f"/v1/projects/{PROJECT}:getIamPolicy", {}).body["bindings"]
+    policy = {"policy": {"bindings": [*there, {"role": "roles/viewer", "members": [member]}]}}
     target = f"/v1/projects/{PROJECT}:setIamPolicy"
     until(lambda: gke.call("POST", target, policy).status == 200)
     trouble(gke, "account_not_visible")

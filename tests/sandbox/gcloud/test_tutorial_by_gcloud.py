@@ -153,7 +153,7 @@ def test_5_more_pools_in_parallel(gcloud: Gcloud) -> None:
 
 
 def test_6_storage_and_identity(gcloud: Gcloud) -> None:
-    bucket, viewer = "gs://inf-demo-model-storage", "--role=roles/storage.objectViewer"
+    bucket, viewer = "gs://inf-demo-model-storage-of-ours", "--role=roles/storage.objectViewer"
     member = f"--member=serviceAccount:{ACCOUNT}"
     workload = f"--member=serviceAccount:{PROJECT}.svc.id.goog[default/default]"
     gcloud.ok(
