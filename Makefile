@@ -58,8 +58,9 @@ unit: setup ## pure functions: seconds
 integration: setup ## modules, sandbox and playbooks, as people run them
 	python -m pytest tests/sandbox tests/integration -q -n 3 --dist loadfile
 
+# The other scenarios (llm_d, benchmark, teardown) live through what tests/integration does, too: `molecule test --all`.
 molecule: setup ## the whole life cycle by molecule, and parts of it
-	molecule test --all
+	molecule test --scenario-name default --scenario-name network --scenario-name node_pools
 
 SEEDS ?= 50
 SEED_START ?= 1
