@@ -71,7 +71,7 @@ def defaults(cloud: RunningCloud) -> Json:
 
 
 READS = ("GET",)
-NO_WRITES = ("/token", "/wait", "getIamPolicy", "testIamPermissions", "/_sandbox")
+NO_WRITES = ("/token", ":generateAccessToken", "/wait", "getIamPolicy", "testIamPermissions", "/_sandbox")
 
 
 def writes(cloud: RunningCloud, since: int = 0) -> list[str]:
