@@ -6,7 +6,7 @@ SANDBOX := .venv/bin/python -m sandbox
 ANSIBLE := .venv/bin/ansible-playbook
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
 
-.PHONY: help setup site benchmark teardown sandbox sandbox-env sandbox-down test lint docs sanity unit newest integration molecule chaos bench
+.PHONY: help setup site benchmark teardown sandbox sandbox-env sandbox-down test lint docs sanity unit newest integration molecule awx chaos bench
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -56,7 +56,12 @@ unit: setup ## pure functions: seconds
 
 # Each file brings its own sandbox, so files run beside each other; most of their time is waiting.
 integration: setup ## modules, sandbox and playbooks, as people run them
-	python -m pytest tests/sandbox tests/integration -q -n 3 --dist loadfile
+	python -m pytest tests/sandbox tests/integration -q -n 3 --dist loadfile $(addprefix --ignore=,$(AWX))
+
+# Every job template as AWX makes and runs it: many minutes, so not part of `make test` yet.
+AWX := tests/integration/awx/test_controller.py tests/integration/awx/test_jobs.py
+awx: setup ## the playbook awx against a recorder, and its templates' playbooks as AWX runs them
+	python -m pytest $(AWX) -q -o timeout=3000
 
 # The other scenarios (llm_d, benchmark, teardown) live through what tests/integration does, too: `molecule test --all`.
 molecule: setup ## the whole life cycle by molecule, and parts of it
