@@ -26,7 +26,9 @@ def default(role: str, variable: str) -> Any:
 
 def automation() -> dict[str, str]:
     """Everything that runs on a user's behalf: playbooks, roles."""
-    files = [path for folder in ("playbooks", "roles") for path in (CHECKOUT / folder).rglob("*") if path.is_file()]
+    paths = [path for folder in ("playbooks", "roles") for path in (CHECKOUT / folder).rglob("*") if path.is_file()]
+    # What Python keeps beside the files it imports is nobody's text.
+    files = [path for path in paths if path.parent.name != "__pycache__"]
     return {str(path.relative_to(CHECKOUT)): path.read_text(encoding="utf-8") for path in files}
 
 
